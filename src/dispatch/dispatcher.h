@@ -1,0 +1,69 @@
+// Admission, pools of instances, scaling, outcomes. The invoke path touches no disk and takes no global lock.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/async.h"
+#include "base/error.h"
+#include "dispatch/invocation.h"
+#include "sandbox/launcher.h"
+#include "sandbox/runtimes.h"
+
+namespace mayfly::observe {
+class LogStore;
+class Metrics;
+}  // namespace mayfly::observe
+
+namespace mayfly::dispatch {
+
+struct DispatcherSettings {
+  std::uint32_t account_concurrency = 1000;
+  std::chrono::seconds idle_timeout{300};      // an idle instance is retired after this
+  std::uint64_t memory_budget_mb = 0;          // sum of instances' memory sizes; 0: 80 % of the machine's. LRU eviction beyond it
+  std::chrono::seconds init_timeout{10};
+  sandbox::NetworkMode network = sandbox::NetworkMode::kOutbound;
+  std::string endpoint_url;                    // AWS_ENDPOINT_URL for functions, or ""
+};
+
+struct InstanceInfo {
+  std::string id;
+  std::string function_arn;
+  std::string version;
+  std::string state;  // "starting", "idle", "busy", "draining"
+  SystemTime since;
+  std::uint64_t invocations = 0;
+};
+
+class Dispatcher {
+ public:
+  Dispatcher(Reactors& reactors, Clock& clock, sandbox::Launcher& launcher, const sandbox::Runtimes& runtimes,
+             observe::LogStore& logs, observe::Metrics& metrics, DispatcherSettings settings);
+  ~Dispatcher();
+
+  // Runs one invocation to its outcome. From any reactor. Errors are what keeps it from running at all:
+  // kThrottled (message: "ReservedFunctionConcurrentInvocationLimitExceeded", "ConcurrentInvocationLimitExceeded"), kUnsupported (runtime),
+  // kIo (no sandbox), kCancelled (shutting down). The function finishes and is recorded although the caller goes away.
+  Awaitable<Result<Outcome>> invoke(std::shared_ptr<const Target> target, Invocation invocation);
+
+  // A function's code or configuration changed, or it was deleted: idle instances of other generations of this version
+  // ("" : of every version) are retired now, busy ones after their invocation.
+  void drain(const std::string& function_arn, const std::string& version, const std::string& keep_generation);
+  void set_reserved_concurrency(const std::string& function_arn, std::optional<std::uint32_t> limit);
+
+  [[nodiscard]] std::vector<InstanceInfo> instances() const;
+  [[nodiscard]] std::uint64_t concurrent_executions() const;
+
+  // Refuses new invocations, waits for running ones until the deadline, retires every instance.
+  Awaitable<void> stop(std::chrono::nanoseconds at_most);
+
+ private:
+  struct Impl;
+  std::shared_ptr<Impl> impl_;
+};
+
+}  // namespace mayfly::dispatch
