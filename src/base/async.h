@@ -91,8 +91,8 @@ class Reactors {
   std::atomic<std::size_t> next_{0};
 };
 
-// Counts the tasks it started, names them, hears them fail and waits for them at stop. Nothing is detached. Tasks of one
-// scope may run on several reactors. An exception that leaves a task is a defect: it is logged with the task's name
+// Counts the tasks it started, names them, hears them fail and waits for them at stop. Nothing is detached. Tasks of
+// one scope may run on several reactors. An exception that leaves a task is a defect: it is logged with the task's name
 // and counted in failures().
 class Scope {
  public:
@@ -116,8 +116,8 @@ class Scope {
 };
 
 // A flag that coroutines wait for. notify() wakes one present waiter, or the next to come when there is none (an
-// auto-reset event). notify_all() wakes every present waiter and leaves nothing behind. Waiters resume on their own reactor.
-// A waiter's coroutine may be destroyed only together with its reactor.
+// auto-reset event). notify_all() wakes every present waiter and leaves nothing behind. Waiters resume on their own
+// reactor. A waiter's coroutine may be destroyed only together with its reactor.
 class Signal {
  public:
   Signal();

@@ -8,9 +8,9 @@
 
 namespace mayfly {
 
-std::string sha256(std::string_view bytes);                          // 32 raw bytes
+std::string sha256(std::string_view bytes);                           // 32 raw bytes
 std::string hmac_sha256(std::string_view key, std::string_view msg);  // 32 raw bytes
-bool constant_time_equal(std::string_view a, std::string_view b);    // time depends on the lengths only
+bool constant_time_equal(std::string_view a, std::string_view b);     // time depends on the lengths only
 
 // Incremental SHA-256, for bodies that are streamed.
 class Sha256 {

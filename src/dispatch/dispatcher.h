@@ -23,11 +23,12 @@ namespace mayfly::dispatch {
 
 struct DispatcherSettings {
   std::uint32_t account_concurrency = 1000;
-  std::chrono::seconds idle_timeout{300};      // an idle instance is retired after this
-  std::uint64_t memory_budget_mb = 0;          // sum of instances' memory sizes; 0: 80 % of the machine's. LRU eviction beyond it
+  std::chrono::seconds idle_timeout{300};  // an idle instance is retired after this
+  std::uint64_t memory_budget_mb =
+      0;  // sum of instances' memory sizes; 0: 80 % of the machine's. LRU eviction beyond it
   std::chrono::seconds init_timeout{10};
   sandbox::NetworkMode network = sandbox::NetworkMode::kOutbound;
-  std::string endpoint_url;                    // AWS_ENDPOINT_URL for functions, or ""
+  std::string endpoint_url;  // AWS_ENDPOINT_URL for functions, or ""
 };
 
 struct InstanceInfo {
@@ -46,8 +47,9 @@ class Dispatcher {
   ~Dispatcher();
 
   // Runs one invocation to its outcome. From any reactor. Errors are what keeps it from running at all:
-  // kThrottled (message: "ReservedFunctionConcurrentInvocationLimitExceeded", "ConcurrentInvocationLimitExceeded"), kUnsupported (runtime),
-  // kIo (no sandbox), kCancelled (shutting down). The function finishes and is recorded although the caller goes away.
+  // kThrottled (message: "ReservedFunctionConcurrentInvocationLimitExceeded", "ConcurrentInvocationLimitExceeded"),
+  // kUnsupported (runtime), kIo (no sandbox), kCancelled (shutting down). The function finishes and is recorded
+  // although the caller goes away.
   Awaitable<Result<Outcome>> invoke(std::shared_ptr<const Target> target, Invocation invocation);
 
   // A function's code or configuration changed, or it was deleted: idle instances of other generations of this version

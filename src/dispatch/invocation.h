@@ -20,22 +20,22 @@ namespace mayfly::dispatch {
 // One runnable version of a function, immutable. A change of code or configuration makes a new Target with another
 // `generation`; instances of older generations drain.
 struct Target {
-  std::string function_arn;      // unqualified; the key of concurrency limits and logs
+  std::string function_arn;  // unqualified; the key of concurrency limits and logs
   std::string function_name;
-  std::string version;           // "$LATEST", "7"
-  std::string generation;        // unique for code + configuration; the key of the pool
+  std::string version;     // "$LATEST", "7"
+  std::string generation;  // unique for code + configuration; the key of the pool
   std::string account;
   std::string region;
-  std::string runtime;           // "python3.11"
+  std::string runtime;  // "python3.11"
   std::string handler;
-  std::string code_directory;    // unpacked package on the host
-  std::vector<std::string> layer_directories;  // first is lowest
+  std::string code_directory;                                    // unpacked package on the host
+  std::vector<std::string> layer_directories;                    // first is lowest
   std::vector<std::pair<std::string, std::string>> environment;  // the user's
   std::uint32_t memory_mb = 128;
   std::uint32_t ephemeral_storage_mb = 512;
   std::chrono::seconds timeout{3};
   std::optional<std::uint32_t> reserved_concurrency;
-  std::string log_group;         // "/aws/lambda/<name>"
+  std::string log_group;                        // "/aws/lambda/<name>"
   std::optional<sandbox::NetworkMode> network;  // narrower than the server's default, by tag
   std::vector<std::string> allowed_networks;
 };
@@ -53,7 +53,7 @@ struct Invocation {
   std::string client_context;    // JSON text (decoded), or ""
   std::string cognito_identity;  // JSON text, or ""
   std::string invoked_function_arn;
-  std::string trace_id;          // X-Amzn-Trace-Id value, or ""
+  std::string trace_id;  // X-Amzn-Trace-Id value, or ""
   std::size_t response_limit = 6UL * 1024 * 1024;
   std::shared_ptr<ResponseSink> sink;  // null: the response is buffered in Outcome::payload
 };
@@ -62,7 +62,7 @@ enum class OutcomeStatus : std::uint8_t {
   kSuccess,
   kFunctionError,  // payload is the error object; error_type says Handled or Unhandled
   kTimedOut,
-  kCrashed,        // the instance ended mid-invoke; payload is Lambda's error object for it
+  kCrashed,  // the instance ended mid-invoke; payload is Lambda's error object for it
   kOutOfMemory,
   kInitFailed,
 };
@@ -71,11 +71,11 @@ enum class OutcomeStatus : std::uint8_t {
 struct Outcome {
   OutcomeStatus status = OutcomeStatus::kSuccess;
   std::string request_id;
-  std::string payload;          // response or error object, moved from the instance's request
-  std::string content_type;     // as the runtime sent it
-  std::string function_error;   // "", "Unhandled" or "Handled" as in X-Amz-Function-Error
+  std::string payload;         // response or error object, moved from the instance's request
+  std::string content_type;    // as the runtime sent it
+  std::string function_error;  // "", "Unhandled" or "Handled" as in X-Amz-Function-Error
   std::string executed_version;
-  std::string log_tail;         // the last 4 KiB of this invocation's lines with START, END, REPORT
+  std::string log_tail;  // the last 4 KiB of this invocation's lines with START, END, REPORT
   std::string instance_id;
   std::string stream_error_type;  // error trailer of a stream that failed midway
   bool cold_start = false;

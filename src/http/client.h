@@ -21,7 +21,8 @@ struct ClientRequest {
 // The whole response, at most `limit` bytes of body.
 Result<Response> fetch(const ClientRequest& request, std::size_t limit);
 // Calls `on_data` for each part of the body as it comes, until it returns false.
-Result<ResponseHead> fetch_streaming(const ClientRequest& request, const std::function<void(const ResponseHead&)>& on_head,
+Result<ResponseHead> fetch_streaming(const ClientRequest& request,
+                                     const std::function<void(const ResponseHead&)>& on_head,
                                      const std::function<bool(std::string_view)>& on_data);
 
 }  // namespace mayfly::http

@@ -1,9 +1,11 @@
 // The HTTP/1.1 server: connections on reactors, streaming bodies both ways, bounds on everything a peer sends.
 //
-// Operation.   A connection is a coroutine on one reactor that reads a request, runs the handler, drains what the handler
+// Operation.   A connection is a coroutine on one reactor that reads a request, runs the handler, drains what the
+// handler
 //              left unread (within a bound, else it closes), and goes on while keep-alive lasts.
 // Concurrency. A handler runs on its connection's reactor. Request and ResponseWriter live until the handler returns.
-// Limits.      ServerLimits. Over-long heads get 431, over-long bodies 413, malformed requests 400, slow heads and bodies 408.
+// Limits.      ServerLimits. Over-long heads get 431, over-long bodies 413, malformed requests 400, slow heads and
+// bodies 408.
 //              A body shorter than announced makes read() fail with kClosed. Request smuggling forms (both lengths,
 //              repeated or malformed lengths, bare LF, space before colon) get 400 and close.
 #pragma once
@@ -99,7 +101,7 @@ class AdoptedListener {
   ~AdoptedListener();  // closes; safe while handlers run (they keep their own state alive)
   AdoptedListener(const AdoptedListener&) = delete;
   AdoptedListener& operator=(const AdoptedListener&) = delete;
-  void close();  // on the reactor's thread; idempotent
+  void close();              // on the reactor's thread; idempotent
   Awaitable<void> closed();  // after close(): until the last handler has returned
 
  private:

@@ -1,5 +1,6 @@
-// The functions' own logs: lines kept by function (log group) and instance (log stream) in bounded, rotated files, and followed
-// live. Written from reactors without blocking: a bounded queue to one writer thread; what does not fit is counted and said.
+// The functions' own logs: lines kept by function (log group) and instance (log stream) in bounded, rotated files, and
+// followed live. Written from reactors without blocking: a bounded queue to one writer thread; what does not fit is
+// counted and said.
 #pragma once
 
 #include <cstdint>
@@ -16,9 +17,9 @@ namespace mayfly::observe {
 
 struct LogLine {
   SystemTime time;
-  std::string group;   // "/aws/lambda/<name>"
-  std::string stream;  // "2026/01/31/[$LATEST]<instance id>"
-  std::string message; // one line, at most 256 KiB, without its line end
+  std::string group;    // "/aws/lambda/<name>"
+  std::string stream;   // "2026/01/31/[$LATEST]<instance id>"
+  std::string message;  // one line, at most 256 KiB, without its line end
 };
 
 class LogStore {

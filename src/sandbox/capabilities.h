@@ -9,11 +9,11 @@
 namespace mayfly::sandbox {
 
 struct Capability {
-  std::string name;     // "cgroup.memory", "namespace.net", "seccomp", "network.nat", ...
+  std::string name;  // "cgroup.memory", "namespace.net", "seccomp", "network.nat", ...
   bool present = false;
   bool required = true;  // refused at start when missing, unless degraded running is allowed
-  std::string detail;   // "cgroup v1 at /sys/fs/cgroup/memory"
-  std::string meaning;  // what the lack means for a user, and how to mend it
+  std::string detail;    // "cgroup v1 at /sys/fs/cgroup/memory"
+  std::string meaning;   // what the lack means for a user, and how to mend it
 };
 
 struct Capabilities {

@@ -1,5 +1,5 @@
-// The launcher as the daemon sees it. The launcher itself is a single-threaded process forked before any thread exists; see
-// docs/sandbox.md for its numbered steps.
+// The launcher as the daemon sees it. The launcher itself is a single-threaded process forked before any thread exists;
+// see docs/sandbox.md for its numbered steps.
 #pragma once
 
 #include <functional>
@@ -13,13 +13,13 @@
 namespace mayfly::sandbox {
 
 struct LauncherSettings {
-  std::string state_directory;   // for mount points and staging; made 0700
-  bool allow_degraded = false;   // run although the machine cannot give a limit or a namespace
+  std::string state_directory;                   // for mount points and staging; made 0700
+  bool allow_degraded = false;                   // run although the machine cannot give a limit or a namespace
   NetworkMode network = NetworkMode::kOutbound;  // the most any instance may have
 };
 
-// Made in main() before any thread exists. Forks the launcher, which makes its cgroups and mounts the prepared roots. The
-// child never returns from here.
+// Made in main() before any thread exists. Forks the launcher, which makes its cgroups and mounts the prepared roots.
+// The child never returns from here.
 struct LauncherProcess {
   UniqueFd socket;
   int pid = -1;

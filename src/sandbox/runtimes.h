@@ -10,9 +10,10 @@
 namespace mayfly::sandbox {
 
 struct RuntimePlan {
-  std::vector<Mount> mounts;       // system folders (/usr, /lib, /lib64, /etc pieces) and the interpreter's own
-  std::vector<std::string> argv;   // {"/usr/bin/node", "/var/runtime/index.mjs"} or {"/var/task/bootstrap"}
-  std::vector<std::pair<std::string, std::string>> environment;  // LAMBDA_RUNTIME_DIR, LD_LIBRARY_PATH, PATH, LANG, TZ, ...
+  std::vector<Mount> mounts;      // system folders (/usr, /lib, /lib64, /etc pieces) and the interpreter's own
+  std::vector<std::string> argv;  // {"/usr/bin/node", "/var/runtime/index.mjs"} or {"/var/task/bootstrap"}
+  std::vector<std::pair<std::string, std::string>>
+      environment;                  // LAMBDA_RUNTIME_DIR, LD_LIBRARY_PATH, PATH, LANG, TZ, ...
   std::string interpreter_version;  // "v20.20.2", "" for provided
 };
 
@@ -20,7 +21,7 @@ struct FoundRuntime {
   std::string name;         // "python3.11", "nodejs20.x", "provided.al2023"
   std::string interpreter;  // path, "" where none
   std::string version;
-  bool exact = false;       // the interpreter's own version is the one the name asks for
+  bool exact = false;  // the interpreter's own version is the one the name asks for
 };
 
 class Runtimes {
@@ -28,8 +29,8 @@ class Runtimes {
   // Looks for interpreters in the configured folders, then /usr/bin, /usr/local/bin, and writes the embedded runtime
   // clients to `client_directory` (mounted at /var/runtime). Runs `--version` of each found interpreter once, at start.
   static Result<Runtimes> discover(const std::string& client_directory, const std::vector<std::string>& search_folders);
-  // kUnsupported: an unknown name, or one whose interpreter is missing; the message says what was looked for and what is
-  // there. A name whose exact version is missing is served by a newer interpreter of the same language only where
+  // kUnsupported: an unknown name, or one whose interpreter is missing; the message says what was looked for and what
+  // is there. A name whose exact version is missing is served by a newer interpreter of the same language only where
   // `allow_substitutes` is set in the constructor of the configuration (setting runtimes.substitute).
   [[nodiscard]] Result<RuntimePlan> plan(const std::string& runtime_name, const std::string& handler) const;
   [[nodiscard]] const std::vector<FoundRuntime>& found() const { return found_; }

@@ -35,7 +35,8 @@ struct Limits {
 
 struct SandboxSpec {
   SandboxId id;
-  std::vector<Mount> mounts;  // runtime folders, code at /var/task, layer folders at /opt (later ones win), /var/runtime
+  std::vector<Mount>
+      mounts;  // runtime folders, code at /var/task, layer folders at /opt (later ones win), /var/runtime
   std::vector<std::string> opt_layers;  // host folders merged read-only at /opt, first is lowest
   std::vector<std::string> argv;
   std::vector<std::pair<std::string, std::string>> environment;
@@ -53,8 +54,8 @@ struct Started {
 
 struct Exited {
   SandboxId id;
-  int status = 0;                 // as from waitpid
-  bool out_of_memory = false;     // the kernel's OOM killer ended it
+  int status = 0;              // as from waitpid
+  bool out_of_memory = false;  // the kernel's OOM killer ended it
   std::uint64_t peak_memory_bytes = 0;
 };
 

@@ -1,5 +1,5 @@
-// KeyValue: control-plane records. Promises only what a distributed engine can keep: no transaction spans two keys, and a
-// call that returned success is durable.
+// KeyValue: control-plane records. Promises only what a distributed engine can keep: no transaction spans two keys, and
+// a call that returned success is durable.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +16,7 @@ namespace mayfly::store {
 using Revision = std::uint64_t;  // of the whole store, grows with every write; 0 means "does not exist"
 
 struct Entry {
-  std::string key;  // "lambda/function/<account>/<region>/<name>", at most 1,024 bytes
+  std::string key;    // "lambda/function/<account>/<region>/<name>", at most 1,024 bytes
   std::string value;  // at most 16 MiB
   Revision revision = 0;
 };
@@ -38,8 +38,8 @@ class KeyValue {
   virtual Awaitable<Result<void>> remove(std::string key, std::optional<Revision> expected) = 0;
   // In key order, from the first key greater than `after`, at most `limit`.
   virtual Awaitable<Result<std::vector<Entry>>> list(std::string prefix, std::string after, std::size_t limit) = 0;
-  // Every write under `prefix` from now on, in order, called on the engine's thread after it is durable; must not block.
-  // The watch ends when the returned token is destroyed.
+  // Every write under `prefix` from now on, in order, called on the engine's thread after it is durable; must not
+  // block. The watch ends when the returned token is destroyed.
   virtual std::shared_ptr<void> watch(std::string prefix, std::function<void(const WatchEvent&)> callback) = 0;
 };
 

@@ -1,11 +1,13 @@
 // The embedded engine: SQLite in WAL mode for KeyValue, files for Blob, under one data directory.
 //
 // Operation.   One writer thread takes everybody's writes and commits them together (group commit, synchronous=FULL);
-//              each caller resumes after the sync. Readers see an in-memory ordered copy that is changed after the sync.
-//              Blobs are written to a temporary file, synced, renamed, and their folder synced.
+//              each caller resumes after the sync. Readers see an in-memory ordered copy that is changed after the
+//              sync. Blobs are written to a temporary file, synced, renamed, and their folder synced.
 // Concurrency. All calls from any reactor.
-// Recovery.    Opening takes an exclusive lock on the directory (kConflict when another server has it), lets SQLite recover,
-//              removes temporary files, and reports what it did. A failed sync of an acknowledged write ends the process.
+// Recovery.    Opening takes an exclusive lock on the directory (kConflict when another server has it), lets SQLite
+// recover,
+//              removes temporary files, and reports what it did. A failed sync of an acknowledged write ends the
+//              process.
 // Limits.      Keys 1 KiB, values 16 MiB, 65,536 writes waiting (then kThrottled).
 #pragma once
 
@@ -22,7 +24,7 @@ namespace mayfly::store {
 inline constexpr int kSchemaVersion = 1;
 
 struct RecoveryReport {
-  bool was_clean = true;             // the last server closed the store
+  bool was_clean = true;  // the last server closed the store
   std::size_t temporary_files_removed = 0;
   std::size_t keys = 0;
   int schema_version = kSchemaVersion;

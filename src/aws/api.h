@@ -1,0 +1,109 @@
+// What a service sees of the wire: typed requests in, typed results or modelled errors out. Types and tables of a
+// service are generated from its published model (tools/generate_service.py) as aws/gen/<service>.h in namespace
+// mayfly::aws::<service>:
+//   struct CreateFunctionRequest { std::optional<std::string> FunctionName; ... };   // member names as in the model
+//   struct CreateFunction { using Request = CreateFunctionRequest; using Response = FunctionConfiguration;
+//                           static const OperationModel& model(); };
+//   namespace errors { extern const ErrorModel ResourceNotFoundException; ... }
+// Scalars are std::optional<std::string|bool|std::int32_t|std::int64_t|double>, times std::optional<double> (epoch
+// seconds), blobs std::optional<std::string> of raw bytes, structures std::optional<T>, lists
+// std::optional<std::vector<T>>, maps std::optional<std::vector<std::pair<std::string, T>>> in wire order; recursive
+// shapes are held by std::shared_ptr.
+#pragma once
+
+#include <expected>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/async.h"
+#include "base/json.h"
+#include "http/server.h"
+
+namespace mayfly::aws {
+
+struct OperationModel;  // aws/model.h
+struct ServiceModel;
+
+struct ErrorModel {
+  std::string_view code;  // "ResourceNotFoundException"
+  int status;             // 404
+  bool sender_fault;
+};
+
+// A modelled error as an operation returns it. `members` are further body members ("Type": "User", "Reason": "...").
+struct ApiError {
+  const ErrorModel* model = nullptr;
+  std::string message;
+  json::object members;
+  std::vector<std::pair<std::string, std::string>> headers;  // e.g. Retry-After
+};
+
+template <typename T>
+using ApiResult [[nodiscard]] = std::expected<T, ApiError>;
+
+struct Principal {
+  std::string account;  // 12 digits
+  std::string arn;      // "arn:aws:iam::000000000000:root"
+  std::string access_key_id;
+};
+
+// Who calls, from where, and what for. Lives as long as the handler runs.
+struct CallContext {
+  std::string request_id;
+  Principal principal;
+  std::string region;  // of the credential scope
+  std::string host;    // Host header as sent
+  bool tls = false;
+};
+
+// Errors that every service of JSON protocols shares.
+namespace common_errors {
+extern const ErrorModel AccessDeniedException;                // 403
+extern const ErrorModel ExpiredTokenException;                // 403
+extern const ErrorModel IncompleteSignatureException;         // 400
+extern const ErrorModel InternalFailure;                      // 500, ServiceException in Lambda
+extern const ErrorModel InvalidSignatureException;            // 403
+extern const ErrorModel MissingAuthenticationTokenException;  // 403
+extern const ErrorModel NotImplemented;                       // 501
+extern const ErrorModel SerializationException;               // 400
+extern const ErrorModel UnknownOperationException;            // 404
+extern const ErrorModel UnrecognizedClientException;          // 403
+extern const ErrorModel ValidationException;                  // 400
+}  // namespace common_errors
+
+// One service's implemented operations. Bound once at start; then read only.
+class Service {
+ public:
+  explicit Service(const ServiceModel& model);
+
+  // Typed: the request has been parsed and validated against the model. A blob payload is moved in and out, not copied.
+  template <typename Op>
+  void bind(
+      std::function<Awaitable<ApiResult<typename Op::Response>>(const CallContext&, typename Op::Request)> handler);
+  // Streaming result: as bind, but the handler writes the response itself once it has decided to; an ApiError returned
+  // before that is written in the protocol's form.
+  template <typename Op>
+  void bind_streaming(
+      std::function<Awaitable<ApiResult<void>>(const CallContext&, typename Op::Request, http::ResponseWriter&)>
+          handler);
+
+  // Finds the operation of a request, reads and checks the body, runs the handler, writes the answer. An operation that
+  // the model knows and nobody bound answers 501 and names it; one the model does not know 404
+  // UnknownOperationException.
+  Awaitable<void> serve(const CallContext& context, http::Request& request, std::string body,
+                        http::ResponseWriter& response) const;
+
+  [[nodiscard]] const ServiceModel& model() const { return model_; }
+
+ private:
+  struct Bound;
+  void bind_erased(const OperationModel& operation, std::shared_ptr<const Bound> bound);
+  const ServiceModel& model_;
+  std::vector<std::shared_ptr<const Bound>> bound_;  // by the operation's index in the model
+};
+
+}  // namespace mayfly::aws
