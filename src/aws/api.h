@@ -32,7 +32,14 @@ struct ErrorModel {
   std::string_view code;  // "ResourceNotFoundException"
   int status;             // 404
   bool sender_fault;
+  std::string_view message_member = "message";  // its name in the body
+  bool type_member = false;                     // the body has "Type": "User" or "Service" (Lambda)
 };
+
+// The request or the response of an operation that has none.
+struct Empty {};
+inline void from_document(const json::object&, Empty&) {}
+inline void to_document(const Empty&, json::object&) {}
 
 // A modelled error as an operation returns it. `members` are further body members ("Type": "User", "Reason": "...").
 struct ApiError {
@@ -43,7 +50,7 @@ struct ApiError {
 };
 
 template <typename T>
-using ApiResult [[nodiscard]] = std::expected<T, ApiError>;
+using ApiResult [[clang::warn_unused_result]] = std::expected<T, ApiError>;
 
 struct Principal {
   std::string account;  // 12 digits

@@ -9,9 +9,11 @@
 //              no views, no references to temporaries and no default arguments.
 #pragma once
 
+#include <atomic>
 #include <boost/asio/awaitable.hpp>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -71,7 +73,7 @@ class Reactor {
   struct Impl;
   Clock& clock_;
   std::string name_;
-  std::unique_ptr<Impl> impl_;
+  std::shared_ptr<Impl> impl_;
 };
 
 // The server's reactors, one thread each.

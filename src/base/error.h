@@ -39,7 +39,7 @@ struct Error {
 };
 
 template <typename T>
-using Result [[nodiscard]] = std::expected<T, Error>;
+using Result [[clang::warn_unused_result]] = std::expected<T, Error>;
 
 [[nodiscard]] inline std::unexpected<Error> fail(ErrorCode code, std::string message, std::string hint = {}) {
   return std::unexpected(Error{.code = code, .message = std::move(message), .hint = std::move(hint)});
