@@ -14,6 +14,7 @@
 #include <expected>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -82,10 +83,33 @@ extern const ErrorModel UnrecognizedClientException;          // 403
 extern const ErrorModel ValidationException;                  // 400
 }  // namespace common_errors
 
+class Protocol;  // aws/protocol.h
+
+// An operation behind one interface, whatever its types: documents of aws/model.h in and out. A blob payload travels
+// beside the document.
+struct Call {
+  json::object document;
+  std::optional<std::string> payload;
+};
+struct Reply {
+  json::object document;
+  std::optional<std::string> payload;
+  bool written = false;  // the handler has written the response itself
+};
+class Bound {
+ public:
+  virtual ~Bound() = default;
+  virtual Awaitable<ApiResult<Reply>> run(const CallContext& context, Call call,
+                                          http::ResponseWriter& response) const = 0;
+};
+
 // One service's implemented operations. Bound once at start; then read only.
 class Service {
  public:
   explicit Service(const ServiceModel& model);
+  ~Service();
+  Service(const Service&) = delete;
+  Service& operator=(const Service&) = delete;
 
   // Typed: the request has been parsed and validated against the model. A blob payload is moved in and out, not copied.
   template <typename Op>
@@ -107,10 +131,80 @@ class Service {
   [[nodiscard]] const ServiceModel& model() const { return model_; }
 
  private:
-  struct Bound;
-  void bind_erased(const OperationModel& operation, std::shared_ptr<const Bound> bound);
+  void bind_erased(const OperationModel& operation, std::unique_ptr<const Bound> bound);
+  Awaitable<void> serve_bound(const OperationModel& operation, const Bound& bound, const CallContext& context,
+                              Call call, http::ResponseWriter& response) const;
+  [[nodiscard]] http::Response error_response(const CallContext& context, const ApiError& error) const;
+
   const ServiceModel& model_;
-  std::vector<std::shared_ptr<const Bound>> bound_;  // by the operation's index in the model
+  std::unique_ptr<const Protocol> protocol_;
+  std::vector<std::unique_ptr<const Bound>> bound_;  // by the operation's index in the model
 };
+
+namespace detail {
+
+template <typename Op>
+typename Op::Request take_request(Call& call) {
+  typename Op::Request request;
+  from_document(call.document, request);
+  if constexpr (requires { blob_payload(request); }) {
+    if (call.payload) blob_payload(request) = std::move(call.payload);
+  }
+  return request;
+}
+
+template <typename Op>
+class BoundTyped final : public Bound {
+ public:
+  using Handler = std::function<Awaitable<ApiResult<typename Op::Response>>(const CallContext&, typename Op::Request)>;
+  explicit BoundTyped(Handler handler) : handler_(std::move(handler)) {}
+  Awaitable<ApiResult<Reply>> run(const CallContext& context, Call call, http::ResponseWriter&) const override {
+    auto request = take_request<Op>(call);
+    auto result = co_await handler_(context, std::move(request));
+    if (!result) co_return std::unexpected(std::move(result.error()));
+    Reply reply;
+    to_document(*result, reply.document);
+    if constexpr (requires { blob_payload(*result); }) reply.payload = std::move(blob_payload(*result));
+    co_return reply;
+  }
+
+ private:
+  Handler handler_;
+};
+
+template <typename Op>
+class BoundStreaming final : public Bound {
+ public:
+  using Handler =
+      std::function<Awaitable<ApiResult<void>>(const CallContext&, typename Op::Request, http::ResponseWriter&)>;
+  explicit BoundStreaming(Handler handler) : handler_(std::move(handler)) {}
+  Awaitable<ApiResult<Reply>> run(const CallContext& context, Call call,
+                                  http::ResponseWriter& response) const override {
+    auto request = take_request<Op>(call);
+    auto result = co_await handler_(context, std::move(request), response);
+    if (!result) co_return std::unexpected(std::move(result.error()));
+    Reply reply;
+    reply.written = true;
+    co_return reply;
+  }
+
+ private:
+  Handler handler_;
+};
+
+}  // namespace detail
+
+template <typename Op>
+void Service::bind(
+    std::function<Awaitable<ApiResult<typename Op::Response>>(const CallContext&, typename Op::Request)> handler) {
+  bind_erased(Op::model(), std::make_unique<detail::BoundTyped<Op>>(std::move(handler)));
+}
+
+template <typename Op>
+void Service::bind_streaming(
+    std::function<Awaitable<ApiResult<void>>(const CallContext&, typename Op::Request, http::ResponseWriter&)>
+        handler) {
+  bind_erased(Op::model(), std::make_unique<detail::BoundStreaming<Op>>(std::move(handler)));
+}
 
 }  // namespace mayfly::aws

@@ -1,0 +1,100 @@
+// What a published service model says, as constant tables. tools/generate_service.py writes one set of them for each
+// service (aws/gen/<service>.h); tests build them at run time. The protocol engine and the validator are driven by
+// them and know no service.
+//
+// A Document is a value in the model's own terms, whatever the wire says: a json::value whose structures are objects
+// keyed by the model's member names, whose blob strings hold the raw bytes and whose times are doubles of epoch
+// seconds. A payload member of blob kind is not in the Document but beside it, so that it is moved and never copied.
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <span>
+#include <string_view>
+
+#include "aws/api.h"
+
+namespace mayfly::aws {
+
+enum class Kind : std::uint8_t {
+  kStructure,
+  kList,  // members[0] is the element
+  kMap,   // members[0] is the key, members[1] the value
+  kString,
+  kBlob,
+  kBoolean,
+  kInteger,  // 32 bits
+  kLong,     // 64 bits
+  kDouble,
+  kTimestamp,
+  kDocument,  // any JSON
+};
+
+enum class Location : std::uint8_t {
+  kBody,
+  kUri,
+  kQuery,
+  kHeader,
+  kHeaders,  // all headers with the prefix wire_name
+  kStatusCode,
+};
+
+enum class TimeFormat : std::uint8_t {
+  kDefault,  // of the protocol and the location
+  kEpochSeconds,
+  kIso8601,
+  kHttpDate,
+};
+
+struct ShapeModel;
+
+struct MemberModel {
+  std::string_view name = {};
+  std::string_view wire_name = {};  // in the body, the URI template, the query string or the header
+  const ShapeModel* shape = nullptr;
+  Location location = Location::kBody;
+  bool required = false;
+  bool json_value = false;         // a string holding JSON, base64 encoded in a header
+  bool idempotency_token = false;  // clients fill it in
+  TimeFormat time_format = TimeFormat::kDefault;
+};
+
+inline constexpr double kUnbounded = std::numeric_limits<double>::infinity();
+
+struct ShapeModel {
+  std::string_view name = {};
+  Kind kind = Kind::kStructure;
+  std::span<const MemberModel> members = {};
+  double min = -kUnbounded;  // length of strings, blobs, lists and maps; value of numbers
+  double max = kUnbounded;
+  std::string_view pattern = {};  // a string matches it as a whole; "" where there is none
+  std::span<const std::string_view> enum_values = {};
+  int payload = -1;  // index of the member that is the whole body
+  TimeFormat time_format = TimeFormat::kDefault;
+  bool sensitive = false;     // values are not quoted in errors or logs
+  bool streaming = false;     // blob whose length is not known ahead
+  bool event_stream = false;  // structure that is sent as a stream of events
+  bool is_union = false;
+};
+
+struct OperationModel {
+  std::string_view name = {};
+  std::string_view method = {};
+  std::string_view uri = {};
+  int status = 200;
+  const ShapeModel* input = nullptr;   // null where it has none, or is not generated
+  const ShapeModel* output = nullptr;  // same
+};
+
+enum class WireProtocol : std::uint8_t { kRestJson, kJson10, kJson11, kQuery, kRestXml, kCbor };
+
+struct ServiceModel {
+  std::string_view name = {};           // "lambda": the endpoint prefix
+  std::string_view signing_name = {};   // "lambda"
+  std::string_view target_prefix = {};  // X-Amz-Target's part before the dot; "" for REST protocols
+  WireProtocol protocol = WireProtocol::kRestJson;
+  std::span<const OperationModel> operations = {};  // all of the model, generated or not
+  std::span<const ErrorModel* const> errors = {};
+};
+
+}  // namespace mayfly::aws

@@ -1,0 +1,334 @@
+#!/usr/bin/env python3
+"""Writes C++ types and tables of one AWS service from its published model.
+
+The model is botocore's service-2.json, found in the Python environment that runs this. A list file names the
+operations for which types are generated; the operation table always names every operation of the model, so that the
+ones that are not implemented can be answered by name.
+
+usage: generate_service.py SERVICE OPERATIONS_FILE OUTPUT_DIRECTORY
+"""
+
+import gzip
+import importlib.util
+import json
+import os
+import sys
+
+KINDS = {
+    "structure": "kStructure", "list": "kList", "map": "kMap", "string": "kString", "character": "kString",
+    "blob": "kBlob", "boolean": "kBoolean", "integer": "kInteger", "long": "kLong", "double": "kDouble",
+    "float": "kDouble", "timestamp": "kTimestamp",
+}
+SCALARS = {
+    "kString": "std::string", "kBlob": "std::string", "kBoolean": "bool", "kInteger": "std::int32_t",
+    "kLong": "std::int64_t", "kDouble": "double", "kTimestamp": "double", "kDocument": "json::value",
+}
+LOCATIONS = {"uri": "kUri", "querystring": "kQuery", "header": "kHeader", "headers": "kHeaders",
+             "statusCode": "kStatusCode"}
+TIMES = {"unixTimestamp": "kEpochSeconds", "iso8601": "kIso8601", "rfc822": "kHttpDate"}
+KEYWORDS = {"and", "auto", "bool", "break", "case", "catch", "char", "class", "concept", "const", "continue",
+            "default", "delete", "do", "double", "else", "enum", "explicit", "export", "extern", "false", "float",
+            "for", "friend", "goto", "if", "inline", "int", "long", "mutable", "namespace", "new", "not", "operator",
+            "or", "private", "protected", "public", "register", "requires", "return", "short", "signed", "sizeof",
+            "static", "struct", "switch", "template", "this", "throw", "true", "try", "typedef", "typename", "union",
+            "unsigned", "using", "virtual", "void", "volatile", "while", "xor"}
+
+
+def load_model(service):
+    spec = importlib.util.find_spec("botocore")
+    if spec is None:
+        sys.exit("generate_service.py: botocore is not installed for %s; run `make setup`" % sys.executable)
+    folder = os.path.join(os.path.dirname(spec.origin), "data", service)
+    version = max(os.listdir(folder))
+    path = os.path.join(folder, version, "service-2.json")
+    if os.path.exists(path):
+        with open(path, encoding="utf-8") as file:
+            return json.load(file)
+    with gzip.open(path + ".gz", "rt", encoding="utf-8") as file:
+        return json.load(file)
+
+
+def literal(text):
+    out = []
+    for byte in text.encode("utf-8"):
+        char = chr(byte)
+        if char in '"\\':
+            out.append("\\" + char)
+        elif 32 <= byte < 127:
+            out.append("\\?" if char == "?" else char)
+        else:
+            out.append("\\%03o" % byte)
+    return '"' + "".join(out) + '"'
+
+
+def identifier(name):
+    name = "".join(c if c.isalnum() or c == "_" else "_" for c in name)
+    return name + "_" if name in KEYWORDS or name[0].isdigit() else name
+
+
+class Generator:
+    def __init__(self, service, model, wanted):
+        self.service = service
+        self.namespace = identifier(service.replace("-", "_"))
+        self.model = model
+        self.shapes = model["shapes"]
+        self.operations = model["operations"]
+        unknown = [name for name in wanted if name not in self.operations]
+        if unknown:
+            sys.exit("generate_service.py: %s has no operation %s" % (service, ", ".join(unknown)))
+        self.wanted = set(wanted)
+        self.order = []  # reachable shapes, each after those it holds by value
+        self.index = {}
+        self.reach = {}
+        for name in self.operations:
+            if name in self.wanted:
+                for direction in ("input", "output"):
+                    if direction in self.operations[name]:
+                        self.visit(self.operations[name][direction]["shape"])
+        clash = [name for name in self.wanted if name in self.index and self.kind(name) == "kStructure"]
+        if clash:
+            sys.exit("generate_service.py: operations and structures of one name: " + ", ".join(clash))
+
+    def kind(self, name):
+        shape = self.shapes[name]
+        if shape.get("document"):
+            return "kDocument"
+        return KINDS[shape["type"]]
+
+    def references(self, name):
+        """(member name, reference) pairs of a shape, in the order of the table."""
+        shape = self.shapes[name]
+        kind = self.kind(name)
+        if kind == "kStructure":
+            return list(shape.get("members", {}).items())
+        if kind == "kList":
+            return [("member", shape["member"])]
+        if kind == "kMap":
+            return [("key", shape["key"]), ("value", shape["value"])]
+        return []
+
+    def visit(self, name):
+        if name in self.index:
+            return
+        self.index[name] = None
+        for _, reference in self.references(name):
+            self.visit(reference["shape"])
+        self.index[name] = len(self.order)
+        self.order.append(name)
+
+    def reachable(self, name):
+        if name not in self.reach:
+            seen, todo = set(), [name]
+            while todo:
+                for _, reference in self.references(todo.pop()):
+                    if reference["shape"] not in seen:
+                        seen.add(reference["shape"])
+                        todo.append(reference["shape"])
+            self.reach[name] = seen
+        return self.reach[name]
+
+    def recursive(self, owner, name):
+        return self.kind(name) == "kStructure" and owner in self.reachable(name) or name == owner
+
+    def plain_type(self, owner, name):
+        kind = self.kind(name)
+        if kind in SCALARS:
+            return SCALARS[kind]
+        if kind == "kStructure":
+            qualified = "%s::%s" % (self.namespace, identifier(name))
+            return "std::shared_ptr<%s>" % qualified if self.recursive(owner, name) else qualified
+        shape = self.shapes[name]
+        if kind == "kList":
+            return "std::vector<%s>" % self.plain_type(owner, shape["member"]["shape"])
+        return "std::vector<std::pair<std::string, %s>>" % self.plain_type(owner, shape["value"]["shape"])
+
+    def member_type(self, owner, name):
+        plain = self.plain_type(owner, name)
+        return plain if plain.startswith("std::shared_ptr") else "std::optional<%s>" % plain
+
+    def structures(self):
+        return [name for name in self.order if self.kind(name) == "kStructure"]
+
+    def blob_payload(self, name):
+        payload = self.shapes[name].get("payload")
+        if payload is None:
+            return None
+        member = self.shapes[name]["members"][payload]["shape"]
+        return payload if self.kind(member) in ("kBlob", "kString") else None
+
+    def errors(self):
+        return [name for name, shape in self.shapes.items() if shape.get("exception")]
+
+    def response(self, operation):
+        output = operation.get("output")
+        return identifier(output["shape"]) if output else "Empty"
+
+    def request(self, operation):
+        given = operation.get("input")
+        return identifier(given["shape"]) if given else "Empty"
+
+    def header(self):
+        out = ["// Generated by tools/generate_service.py from the published model of %s. Do not edit." % self.service,
+               "#pragma once", "", '#include "aws/codec.h"', '#include "aws/model.h"', "",
+               "namespace mayfly::aws::%s {" % self.namespace, ""]
+        for name in self.structures():
+            out.append("struct %s;" % identifier(name))
+        out.append("")
+        for name in self.structures():
+            out.append("struct %s {" % identifier(name))
+            for member, reference in self.references(name):
+                out.append("  %s %s;" % (self.member_type(name, reference["shape"]), identifier(member)))
+            out.append("};")
+            out.append("void from_document(const json::object& document, %s& out);" % identifier(name))
+            out.append("void to_document(const %s& value, json::object& out);" % identifier(name))
+            payload = self.blob_payload(name)
+            if payload:
+                out.append("inline std::optional<std::string>& blob_payload(%s& value) { return value.%s; }"
+                           % (identifier(name), identifier(payload)))
+            out.append("")
+        for name, operation in self.operations.items():
+            if name in self.wanted:
+                out += ["struct %s {" % identifier(name), "  using Request = %s;" % self.request(operation),
+                        "  using Response = %s;" % self.response(operation),
+                        "  static const OperationModel& model();", "};", ""]
+        out += ["const ServiceModel& service();", "", "namespace errors {"]
+        out += ["extern const ErrorModel %s;" % identifier(name) for name in self.errors()]
+        out += ["}  // namespace errors", "", "}  // namespace mayfly::aws::%s" % self.namespace, ""]
+        return "\n".join(out)
+
+    def member_row(self, owner, member, reference):
+        shape = self.shapes[reference["shape"]]
+        parts = [".name = %s" % literal(member),
+                 ".wire_name = %s" % literal(reference.get("locationName") or member),
+                 ".shape = &kShapes[%d]" % self.index[reference["shape"]]]
+        if reference.get("location"):
+            parts.append(".location = Location::%s" % LOCATIONS[reference["location"]])
+        if member in self.shapes[owner].get("required", []):
+            parts.append(".required = true")
+        if reference.get("jsonvalue"):
+            parts.append(".json_value = true")
+        if reference.get("idempotencyToken"):
+            parts.append(".idempotency_token = true")
+        form = reference.get("timestampFormat") or shape.get("timestampFormat")
+        if form:
+            parts.append(".time_format = TimeFormat::%s" % TIMES[form])
+        return "    {%s}," % ", ".join(parts)
+
+    def shape_row(self, name, first_member, enum_start):
+        shape = self.shapes[name]
+        kind = self.kind(name)
+        count = len(self.references(name))
+        parts = [".name = %s" % literal(name), ".kind = Kind::%s" % kind]
+        if count:
+            parts.append(".members = {&kMembers[%d], %d}" % (first_member, count))
+        for bound in ("min", "max"):
+            if bound in shape:
+                parts.append(".%s = %s" % (bound, repr(float(shape[bound]))))
+        if shape.get("pattern"):
+            parts.append(".pattern = %s" % literal(shape["pattern"]))
+        if shape.get("enum"):
+            parts.append(".enum_values = {&kEnums[%d], %d}" % (enum_start, len(shape["enum"])))
+        if shape.get("payload"):
+            parts.append(".payload = %d" % list(shape["members"]).index(shape["payload"]))
+        if shape.get("timestampFormat"):
+            parts.append(".time_format = TimeFormat::%s" % TIMES[shape["timestampFormat"]])
+        for key, field in (("sensitive", "sensitive"), ("streaming", "streaming"), ("eventstream", "event_stream"),
+                           ("union", "is_union")):
+            if shape.get(key):
+                parts.append(".%s = true" % field)
+        return "    {%s}," % ", ".join(parts)
+
+    def error_row(self, name):
+        shape = self.shapes[name]
+        error = shape.get("error", {})
+        status = error.get("httpStatusCode", 500 if shape.get("fault") else 400)
+        message = next((m for m in shape.get("members", {}) if m.lower() == "message"), "message")
+        return "const ErrorModel %s{.code = %s, .status = %d, .sender_fault = %s, .message_member = %s, " \
+               ".type_member = %s};" % (
+                   identifier(name), literal(error.get("code") or name), status,
+                   "true" if status < 500 else "false", literal(message),
+                   "true" if "Type" in shape.get("members", {}) else "false")
+
+    def protocol(self):
+        metadata = self.model["metadata"]
+        name = metadata["protocol"]
+        if name == "json":
+            return "kJson10" if metadata.get("jsonVersion") == "1.0" else "kJson11"
+        return {"rest-json": "kRestJson", "query": "kQuery", "rest-xml": "kRestXml",
+                "smithy-rpc-v2-cbor": "kCbor"}[name]
+
+    def source(self):
+        out = ["// Generated by tools/generate_service.py from the published model of %s. Do not edit." % self.service,
+               '#include "aws/gen/%s.h"' % self.service, "",
+               "namespace mayfly::aws::%s {" % self.namespace, "namespace {", "",
+               "extern const ShapeModel kShapes[%d];" % max(1, len(self.order)), ""]
+        members, enums, rows, starts = [], [], [], {}
+        for name in self.order:
+            rows.append(self.shape_row(name, len(members), len(enums)))
+            enums += self.shapes[name].get("enum", [])
+            members += [self.member_row(name, m, r) for m, r in self.references(name)]
+        out.append("constinit const std::string_view kEnums[] = {")
+        out += ["    %s," % literal(value) for value in enums] + ["    {},", "};", ""]
+        out.append("constinit const MemberModel kMembers[] = {")
+        out += members + ["    {},", "};", ""]
+        out.append("constinit const ShapeModel kShapes[%d] = {" % max(1, len(self.order)))
+        out += rows + ["};", ""]
+        out.append("constinit const OperationModel kOperations[] = {")
+        positions = {}
+        for position, (name, operation) in enumerate(self.operations.items()):
+            positions[name] = position
+            http = operation.get("http", {})
+            parts = [".name = %s" % literal(name), ".method = %s" % literal(http.get("method", "POST")),
+                     ".uri = %s" % literal(http.get("requestUri", "/")),
+                     ".status = %d" % http.get("responseCode", 200)]
+            if name in self.wanted:
+                for direction in ("input", "output"):
+                    if direction in operation:
+                        parts.append(".%s = &kShapes[%d]" % (direction, self.index[operation[direction]["shape"]]))
+            out.append("    {%s}," % ", ".join(parts))
+        out += ["};", "", "}  // namespace", "", "namespace errors {"]
+        out += [self.error_row(name) for name in self.errors()]
+        out += ["}  // namespace errors", "", "const ServiceModel& service() {",
+                "  static const ErrorModel* const known[] = {"]
+        out += ["      &errors::%s," % identifier(name) for name in self.errors()]
+        metadata = self.model["metadata"]
+        out += ["  };", "  static const ServiceModel model{",
+                "      .name = %s," % literal(self.service),
+                "      .signing_name = %s," % literal(metadata.get("signingName") or metadata["endpointPrefix"]),
+                "      .target_prefix = %s," % literal(metadata.get("targetPrefix", "")),
+                "      .protocol = WireProtocol::%s," % self.protocol(),
+                "      .operations = kOperations,", "      .errors = known};", "  return model;", "}", ""]
+        for name in self.operations:
+            if name in self.wanted:
+                out.append("const OperationModel& %s::model() { return kOperations[%d]; }"
+                           % (identifier(name), positions[name]))
+        out.append("")
+        for name in self.structures():
+            fields = [member for member, _ in self.references(name) if member != self.blob_payload(name)]
+            unused = "" if fields else "[[maybe_unused]] "
+            out.append("void from_document(%sconst json::object& document, %s%s& out) {"
+                       % (unused, unused, identifier(name)))
+            out += ["  codec::read_member(document, %s, out.%s);" % (literal(f), identifier(f)) for f in fields]
+            out += ["}", "void to_document(%sconst %s& value, %sjson::object& out) {"
+                    % (unused, identifier(name), unused)]
+            out += ["  codec::write_member(out, %s, value.%s);" % (literal(f), identifier(f)) for f in fields]
+            out += ["}", ""]
+        out += ["}  // namespace mayfly::aws::%s" % self.namespace, ""]
+        return "\n".join(out)
+
+
+def main():
+    if len(sys.argv) != 4:
+        sys.exit(__doc__)
+    service, list_path, folder = sys.argv[1:]
+    with open(list_path, encoding="utf-8") as file:
+        wanted = [line.strip() for line in file if line.strip() and not line.startswith("#")]
+    generator = Generator(service, load_model(service), wanted)
+    os.makedirs(folder, exist_ok=True)
+    for suffix, text in ((".h", generator.header()), (".cpp", generator.source())):
+        with open(os.path.join(folder, service + suffix), "w", encoding="utf-8") as file:
+            file.write(text)
+
+
+if __name__ == "__main__":
+    main()
