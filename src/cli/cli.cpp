@@ -1,0 +1,140 @@
+// The grammar of the command line. The only unit that sees CLI11, whose headers are large.
+#include "cli/cli.h"
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+
+#include "cli/commands.h"
+
+namespace mayfly::cli {
+namespace {
+
+std::vector<std::string> command_names(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const auto* sub : app.get_subcommands([](const CLI::App*) { return true; })) names.push_back(sub->get_name());
+  return names;
+}
+
+void add_serve(CLI::App& app, ServeOptions& options, std::map<std::string, std::string>& flags, const Hooks& hooks) {
+  auto* serve = app.add_subcommand("serve", "Start the server");
+  serve->add_option("--config", options.config_file, "Configuration file (TOML)")->envname("MAYFLY_CONFIG");
+  for (const auto& name : hooks.setting_names) {
+    if (name.find('.') != std::string::npos || name.starts_with("root_")) continue;  // No secret on a command line.
+    std::string flag = "--" + name;
+    std::ranges::replace(flag, '_', '-');
+    serve->add_option(flag, flags[name], "See the settings below");
+  }
+  serve
+      ->add_option_function<std::vector<std::string>>(
+          "--set",
+          [&options](const std::vector<std::string>& entries) {
+            for (const auto& entry : entries) {
+              const auto equals = entry.find('=');
+              if (equals == std::string::npos) throw CLI::ValidationError("--set", entry + ": must be NAME=VALUE");
+              options.settings[entry.substr(0, equals)] = entry.substr(equals + 1);
+            }
+          },
+          "Any setting, as NAME=VALUE")
+      ->take_all();
+  serve->add_option("--control-fd", options.control_fd,
+                    "Write one line of JSON here when ready (for tests and supervisors)");
+  serve->footer(hooks.settings_help());
+}
+
+}  // namespace
+
+int run(int argc, char** argv, const Hooks& hooks) {
+  CLI::App app{"Mayfly: a serverless cloud in one binary. Functions run in real sandboxes and speak the AWS APIs.",
+               "mayfly"};
+  app.require_subcommand(1);
+  app.footer(
+      "First steps:\n  mayfly serve &\n  mayfly deploy examples/hello-python\n  mayfly invoke hello-python '{\"name\": "
+      "\"you\"}'\n"
+      "Ordinary AWS clients: eval $(mayfly env); aws lambda list-functions");
+  bool as_json = false;
+  ConnectionOptions connection;
+  app.add_flag("--json", as_json, "Print JSON, for programs");
+  app.fallthrough();  // The common flags may also follow the command.
+
+  ServeOptions serve_options;
+  std::map<std::string, std::string> flags;
+  add_serve(app, serve_options, flags, hooks);
+
+  const auto client = [&](CLI::App* sub) {
+    sub->add_option("--endpoint", connection.endpoint, "The server, http://HOST:PORT");
+    sub->add_option("--data", connection.data, "The server's data folder, for its credentials");
+    return sub;
+  };
+
+  DeployOptions deploy_options;
+  auto* deploy_command = client(app.add_subcommand("deploy", "Make or update a function from a folder or zip file"));
+  deploy_command->add_option("path", deploy_options.path, "Folder or zip file")->required()->check(CLI::ExistingPath);
+  deploy_command->add_option("--name", deploy_options.name, "Name of the function; default: the folder's");
+  deploy_command->add_option("--runtime", deploy_options.runtime,
+                             "python3.11, nodejs20.x, provided.al2023; default: guessed");
+  deploy_command->add_option("--handler", deploy_options.handler, "Such as app.handler; default: guessed");
+  deploy_command->add_option("--memory", deploy_options.memory, "MB; CPU grows with it");
+  deploy_command->add_option("--timeout", deploy_options.timeout, "Seconds, at most 900");
+  deploy_command->add_option("--env", deploy_options.environment, "NAME=VALUE; may be repeated")->take_all();
+  deploy_command->add_flag("--url", deploy_options.url, "Give it a public function URL");
+
+  InvokeOptions invoke_options;
+  bool quiet = false;
+  auto* invoke_command = client(app.add_subcommand("invoke", "Run a function once and show its result"));
+  invoke_command->add_option("function", invoke_options.name, "Name or ARN")->required();
+  invoke_command->add_option("payload", invoke_options.payload, "JSON, @FILE, or - for standard input; default: {}");
+  invoke_command->add_option("--qualifier", invoke_options.qualifier, "Version or alias");
+  invoke_command->add_flag("--no-log", quiet, "Do not show the end of its log");
+
+  auto* list_command = client(app.add_subcommand("list", "List the functions"));
+
+  LogsOptions logs_options;
+  auto* logs_command = client(app.add_subcommand("logs", "Show a function's log"));
+  logs_command->add_option("function", logs_options.name, "Name")->required();
+  logs_command->add_flag("-f,--follow", logs_options.follow, "Go on with new lines as they come");
+  logs_command->add_option("-n,--lines", logs_options.lines, "How many lines of the past")->check(CLI::Range(0, 10000));
+
+  std::string delete_name;
+  bool yes = false;
+  auto* delete_command = client(app.add_subcommand("delete", "Delete a function with its versions and aliases"));
+  delete_command->add_option("function", delete_name, "Name")->required();
+  delete_command->add_flag("-y,--yes", yes, "Do not ask");
+
+  auto* env_command =
+      client(app.add_subcommand("env", "Print the variables for ordinary AWS clients: eval $(mayfly env)"));
+  std::string runtime_paths;
+  auto* doctor_command = app.add_subcommand("doctor", "Say what this machine offers and what each lack means");
+  doctor_command->add_option("--runtime-paths", runtime_paths,
+                             "Colon-separated folders to look for interpreters in first");
+  auto* version_command = app.add_subcommand("version", "Print the version");
+  std::string shell;
+  auto* completion_command =
+      app.add_subcommand("completion", "Print a completion script: source <(mayfly completion bash)");
+  completion_command->add_option("shell", shell)->required()->check(CLI::IsMember({"bash", "zsh", "fish"}));
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? 0 : 2;
+  }
+  const Output out = make_output(as_json);
+  if (app.got_subcommand("serve")) {
+    for (const auto& [name, value] : flags) {
+      if (!value.empty()) serve_options.settings.insert_or_assign(name, value);
+    }
+    return hooks.serve(serve_options);
+  }
+  invoke_options.show_logs = !quiet;
+  if (*deploy_command) return deploy(out, connection, deploy_options);
+  if (*invoke_command) return invoke(out, connection, invoke_options);
+  if (*list_command) return list(out, connection);
+  if (*logs_command) return logs(out, connection, logs_options);
+  if (*delete_command) return remove(out, connection, delete_name, yes);
+  if (*env_command) return environment(out, connection);
+  if (*doctor_command) return doctor(out, runtime_paths);
+  if (*version_command) return version(out);
+  if (*completion_command) return completion(shell, command_names(app));
+  return 2;
+}
+
+}  // namespace mayfly::cli
