@@ -18,7 +18,8 @@ set(MAYFLY_SANITIZE "" CACHE STRING "Sanitizers: address,undefined or thread")
 add_library(mayfly_options INTERFACE)
 target_include_directories(mayfly_options INTERFACE ${PROJECT_SOURCE_DIR}/src ${PROJECT_BINARY_DIR}/generated)
 target_compile_options(mayfly_options INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion
-  -Wnon-virtual-dtor -Wold-style-cast -Wimplicit-fallthrough -Werror)
+  -Wnon-virtual-dtor -Wold-style-cast -Wimplicit-fallthrough
+  -Wno-missing-designated-field-initializers -Werror)
 target_compile_definitions(mayfly_options INTERFACE BOOST_ASIO_NO_DEPRECATED BOOST_ASIO_SEPARATE_COMPILATION
   BOOST_BEAST_SEPARATE_COMPILATION BOOST_ASIO_DISABLE_BOOST_ARRAY MAYFLY_VERSION="${PROJECT_VERSION}")
 target_link_libraries(mayfly_options INTERFACE Threads::Threads fmt::fmt)
