@@ -1,0 +1,42 @@
+# Mayfly, for people. `make help` lists the targets.
+.DEFAULT_GOAL := build
+JOBS ?= $(shell nproc)
+PRESET ?= release
+
+.PHONY: help setup setup-tests build run quickstart test lint format bench conformance fuzz clean
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+setup: ## Install what the build needs (Debian packages, a Python environment in .venv)
+	@scripts/setup build
+
+setup-tests: ## Install what the tests need, too
+	@scripts/setup tests
+
+build: setup ## Build build/mayfly (PRESET=release|debug|asan|tsan)
+	@scripts/build $(PRESET)
+
+run: build ## Build and start the server
+	build/mayfly serve
+
+quickstart: build ## From a fresh machine to three running functions
+	@scripts/quickstart
+
+test: ## Install, build and run every test
+	@scripts/test
+
+lint: setup ## clang-format, clang-tidy and the house rules
+	@scripts/lint
+
+format: ## Format the sources in place
+	@clang-format-19 -i $$(git ls-files '*.cpp' '*.h')
+
+bench: build ## Measure cold and warm invokes beside the machine's floor
+	@.venv/bin/python bench/bench.py
+
+conformance: build setup-tests ## Replay recorded AWS calls and print a table per service
+	@.venv/bin/python tests/conformance/run.py
+
+clean: ## Remove everything built
+	rm -rf build
