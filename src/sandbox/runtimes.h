@@ -33,12 +33,18 @@ class Runtimes {
   // is there. A name whose exact version is missing is served by a newer interpreter of the same language only where
   // `allow_substitutes` is set in the constructor of the configuration (setting runtimes.substitute).
   [[nodiscard]] Result<RuntimePlan> plan(const std::string& runtime_name, const std::string& handler) const;
+  // The same for a package on the host: a provided.* runtime starts the package's bootstrap or, where it has none, the
+  // layers' at /opt/bootstrap; kInvalid where neither is there ("Couldn't find valid bootstrap(s): ...").
+  [[nodiscard]] Result<RuntimePlan> plan(const std::string& runtime_name, const std::string& handler,
+                                         const std::string& code_directory,
+                                         const std::vector<std::string>& layer_directories) const;
   [[nodiscard]] const std::vector<FoundRuntime>& found() const { return found_; }
   void allow_substitutes(bool allowed) { substitutes_ = allowed; }
 
  private:
   std::string client_directory_;
-  std::vector<FoundRuntime> found_;
+  std::vector<std::string> searched_;  // folders that were looked in, in order
+  std::vector<FoundRuntime> found_;    // every known name; those without an interpreter too
   bool substitutes_ = false;
 };
 

@@ -1,0 +1,492 @@
+"""The managed Python runtime: finds the handler and answers invocations over the Lambda Runtime API.
+
+Owns the process from start to end. It imports as little as it can before the handler's own module, because each import
+is paid for by every cold start: the socket is the C module's, HTTP is read by hand, and logging and traceback are
+touched only when the function or an error needs them.
+"""
+
+import builtins
+import os
+import sys
+import time
+
+import _socket
+
+API = "/2018-06-01/runtime/"
+MAX_HEADER_BYTES = 1 << 20
+
+request_id = None  # of the invocation that runs; the log formatter reads it
+
+
+class Fault(Exception):
+    """An error with a type of the runtime's own, "Runtime.ImportModuleError"; not raised by the function's code."""
+
+    def __init__(self, error_type, message, trace=None):
+        super().__init__(message)
+        self.error_type = error_type
+        self.message = message
+        self.trace = trace or []
+
+
+class Disconnected(Exception):
+    pass
+
+
+class Client:
+    """One kept-alive connection to the Runtime API and the little HTTP that it needs."""
+
+    def __init__(self, address):
+        host, _, port = address.rpartition(":")
+        self.host = address
+        self.address = (host.strip("[]") or "127.0.0.1", int(port))
+        self.socket = None
+        self.buffer = b""
+
+    def connect(self):
+        self.socket = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
+        self.socket.connect(self.address)
+        self.socket.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
+        self.buffer = b""
+
+    def request(self, method, path, headers="", body=None):
+        head = f"{method} {API}{path} HTTP/1.1\r\nHost: {self.host}\r\n{headers}"
+        if body is not None:
+            head += f"Content-Length: {len(body)}\r\n"
+        message = head.encode("utf-8", "replace") + b"\r\n"
+        if body:
+            message = message + body if len(body) < 65536 else (message, body)
+        fresh = self.socket is None
+        try:
+            return self.exchange(message)
+        except (Disconnected, OSError):
+            self.socket = None
+            # A kept-alive connection may be closed while it is idle. Only asking again is harmless.
+            if fresh or method != "GET":
+                raise
+        return self.exchange(message)
+
+    def exchange(self, message):
+        if self.socket is None:
+            self.connect()
+        for part in message if isinstance(message, tuple) else (message,):
+            view = memoryview(part)
+            sent = self.socket.send(view)
+            while sent < len(view):
+                sent += self.socket.send(view[sent:])
+        return self.read_response()
+
+    def fill(self):
+        data = self.socket.recv(262144)
+        if not data:
+            raise Disconnected("the Runtime API closed the connection")
+        return data
+
+    def read_line_end(self, marker):
+        end = self.buffer.find(marker)
+        while end < 0:
+            if len(self.buffer) > MAX_HEADER_BYTES:
+                raise Disconnected("the Runtime API sent an endless header")
+            self.buffer += self.fill()
+            end = self.buffer.find(marker)
+        line, self.buffer = self.buffer[:end], self.buffer[end + len(marker) :]
+        return line
+
+    def read_exactly(self, length):
+        if len(self.buffer) < length:
+            parts, have = [self.buffer], len(self.buffer)
+            while have < length:
+                data = self.fill()
+                parts.append(data)
+                have += len(data)
+            self.buffer = b"".join(parts)
+        body, self.buffer = self.buffer[:length], self.buffer[length:]
+        return body
+
+    def read_response(self):
+        lines = self.read_line_end(b"\r\n\r\n").decode("utf-8", "replace").split("\r\n")
+        status = int(lines[0].split(" ", 2)[1])
+        headers = {}
+        for line in lines[1:]:
+            name, _, value = line.partition(":")
+            headers[name.lower()] = value.strip()
+        if headers.get("transfer-encoding", "").lower() == "chunked":
+            body = self.read_chunked()
+        else:
+            body = self.read_exactly(int(headers.get("content-length", 0)))
+        if headers.get("connection", "").lower() == "close":
+            self.socket = None
+        return status, headers, body
+
+    def read_chunked(self):
+        parts = []
+        while True:
+            size = int(self.read_line_end(b"\r\n").split(b";")[0], 16)
+            if size == 0:
+                while self.read_line_end(b"\r\n"):
+                    pass
+                return b"".join(parts)
+            parts.append(self.read_exactly(size))
+            self.read_exactly(2)
+
+
+class CognitoIdentity:
+    __slots__ = ["cognito_identity_id", "cognito_identity_pool_id"]
+
+    def __init__(self, values):
+        self.cognito_identity_id = values.get("cognitoIdentityId")
+        self.cognito_identity_pool_id = values.get("cognitoIdentityPoolId")
+
+    def __repr__(self):
+        return describe(self, self.__slots__)
+
+
+class MobileClient:
+    __slots__ = ["installation_id", "app_title", "app_version_name", "app_version_code", "app_package_name"]
+
+    def __init__(self, values):
+        for name in self.__slots__:
+            setattr(self, name, values.get(name))
+
+    def __repr__(self):
+        return describe(self, self.__slots__)
+
+
+class ClientContext:
+    __slots__ = ["custom", "env", "client"]
+
+    def __init__(self, values):
+        self.custom = values.get("custom")
+        self.env = values.get("env")
+        client = values.get("client")
+        self.client = MobileClient(client) if isinstance(client, dict) else None
+
+    def __repr__(self):
+        return describe(self, self.__slots__)
+
+
+class LambdaContext:
+    """What the handler gets as its second argument."""
+
+    fields = [
+        "aws_request_id",
+        "log_group_name",
+        "log_stream_name",
+        "function_name",
+        "memory_limit_in_mb",
+        "function_version",
+        "invoked_function_arn",
+        "client_context",
+        "identity",
+    ]
+
+    def __init__(self, headers):
+        environ = os.environ
+        self.aws_request_id = headers["lambda-runtime-aws-request-id"]
+        self.log_group_name = environ.get("AWS_LAMBDA_LOG_GROUP_NAME")
+        self.log_stream_name = environ.get("AWS_LAMBDA_LOG_STREAM_NAME")
+        self.function_name = environ.get("AWS_LAMBDA_FUNCTION_NAME")
+        self.memory_limit_in_mb = environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")
+        self.function_version = environ.get("AWS_LAMBDA_FUNCTION_VERSION")
+        self.invoked_function_arn = headers.get("lambda-runtime-invoked-function-arn")
+        self.tenant_id = headers.get("lambda-runtime-aws-tenant-id")
+        context = json_header(headers, "lambda-runtime-client-context", "Client Context")
+        self.client_context = ClientContext(context) if isinstance(context, dict) else None
+        identity = json_header(headers, "lambda-runtime-cognito-identity", "Cognito Identity")
+        self.identity = CognitoIdentity(identity if isinstance(identity, dict) else {})
+        self._deadline_ms = int(headers.get("lambda-runtime-deadline-ms", 0))
+
+    def get_remaining_time_in_millis(self):
+        return max(0, self._deadline_ms - int(time.time() * 1000))
+
+    def log(self, message):
+        sys.stdout.write(str(message))
+
+    def __repr__(self):
+        return describe(self, self.fields)
+
+
+def describe(thing, names):
+    return f"{type(thing).__name__}([" + ",".join(f"{name}={getattr(thing, name, None)}" for name in names) + "])"
+
+
+def json_header(headers, name, title):
+    text = headers.get(name)
+    if not text:
+        return None
+    try:
+        return json.loads(text)
+    except ValueError as e:
+        raise Fault("Runtime.LambdaContextUnmarshalError", f"Unable to parse {title} JSON: {e}")
+
+
+class Encoder:
+    """JSON as Lambda writes it: decimals as numbers of the same digits, bytes inside a value as text."""
+
+    def __init__(self):
+        # Runtimes before 3.12 escape what is not ASCII, later ones do not.
+        self.ascii_only = runtime_version() < (3, 12)
+        # The standard encoder cannot write a number from text. A decimal becomes a marked string whose marks and
+        # quotes are removed afterwards; the mark is random, so no function's own text can hold it.
+        self.mark = os.urandom(16).hex()
+        self.marked = False
+        self.encode_value = json.JSONEncoder(ensure_ascii=self.ascii_only, default=self.default).encode
+
+    def default(self, value):
+        if isinstance(value, (bytes, bytearray)):
+            return value.decode("utf-8")
+        decimal = sys.modules.get("decimal")
+        if decimal is not None and isinstance(value, decimal.Decimal):
+            if value.is_nan():
+                return float("nan")
+            self.marked = True
+            return f"{self.mark}{value}{self.mark}"
+        raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
+
+    def encode(self, value):
+        text = self.encode_value(value)
+        if self.marked:
+            self.marked = False
+            text = text.replace('"' + self.mark, "").replace(self.mark + '"', "")
+        return text.encode("utf-8")
+
+
+def runtime_version():
+    name = os.environ.get("AWS_EXECUTION_ENV", "")
+    try:
+        major, minor = name.rpartition("python")[2].split(".")
+        return int(major), int(minor)
+    except ValueError:
+        return tuple(sys.version_info[:2])
+
+
+def load_handler(handler):
+    try:
+        module_name, function_name = handler.rsplit(".", 1)
+    except ValueError as e:
+        raise Fault("Runtime.MalformedHandlerName", f"Bad handler '{handler}': {e}")
+    if module_name.split(".")[0] in sys.builtin_module_names:
+        raise Fault("Runtime.BuiltInModuleConflict", f"Cannot use built-in module {module_name} as a handler module")
+    try:
+        name = module_name.replace("/", ".")
+        __import__(name)
+        module = sys.modules[name]
+    except ImportError as e:
+        raise Fault("Runtime.ImportModuleError", f"Unable to import module '{module_name}': {e}")
+    except SyntaxError as e:
+        trace = [f'  File "{e.filename}" Line {e.lineno}\n    {e.text}']
+        raise Fault("Runtime.UserCodeSyntaxError", f"Syntax error in module '{module_name}': {e}", trace)
+    except ValueError as e:
+        # "Empty module name", as of the handler ".handler".
+        raise Fault("Runtime.ImportModuleError", f"Unable to import module '{module_name}': {e}")
+    try:
+        return getattr(module, function_name)
+    except AttributeError:
+        raise Fault("Runtime.HandlerNotFound", f"Handler '{function_name}' missing on module '{module_name}'")
+
+
+def error_object(exception, invocation_id):
+    if isinstance(exception, Fault):
+        message, error_type, trace = exception.message, exception.error_type, exception.trace
+    else:
+        import traceback
+
+        frames = traceback.extract_tb(exception.__traceback__)
+        while frames and frames[0].filename in OWN_FILES:
+            frames = frames[1:]
+        message, error_type, trace = str(exception), type(exception).__name__, traceback.format_list(frames)
+    return {"errorMessage": message, "errorType": error_type, "requestId": invocation_id or "", "stackTrace": trace}
+
+
+def log_error(error):
+    if LOG_JSON:
+        line = {"timestamp": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "level": "ERROR", **error}
+        sys.stdout.write(json.dumps(line, ensure_ascii=False) + "\n")
+        return
+    lines = [f"[ERROR] {error['errorType']}" + (f": {error['errorMessage']}" if error["errorMessage"] else "")]
+    lines.append("Traceback (most recent call last):")
+    for element in error["stackTrace"]:
+        for line in element.splitlines() or [""]:
+            text = line.lstrip(" ")
+            # Leading spaces would be trimmed by log viewers, so they are written as no-break spaces; and the lines are
+            # parted by carriage returns, so that the whole is one log event.
+            lines.append("\u00a0" * (len(line) - len(text)) + text)
+    sys.stdout.write("\r".join(lines).replace("\n", "\r") + "\n")
+
+
+LOG_JSON = os.environ.get("AWS_LAMBDA_LOG_FORMAT", "").upper() == "JSON"
+OWN_FILES = set()
+json = None  # imported by main(), after the search path is set
+
+
+def set_up_logging(logging):
+    """Gives the root logger Lambda's handler and form."""
+
+    class AddRequestId(logging.Filter):
+        def filter(self, record):
+            record.aws_request_id = request_id or ""
+            return True
+
+    class Handler(logging.Handler):
+        def emit(self, record):
+            try:
+                sys.stdout.write(self.format(record))
+            except Exception:
+                self.handleError(record)
+
+    handler = Handler()
+    if LOG_JSON:
+        handler.setFormatter(json_formatter(logging))
+    else:
+        form = "[%(levelname)s]\t%(asctime)s.%(msecs)03dZ\t%(aws_request_id)s\t%(message)s\n"
+        handler.setFormatter(logging.Formatter(form, "%Y-%m-%dT%H:%M:%S"))
+    logging.Formatter.converter = time.gmtime
+    handler.addFilter(AddRequestId())
+    root = logging.getLogger()
+    root.addHandler(handler)
+    level = os.environ.get("AWS_LAMBDA_LOG_LEVEL", "").upper()
+    level = {"TRACE": "DEBUG", "FATAL": "CRITICAL"}.get(level, level)
+    if level in ("DEBUG", "INFO", "WARN", "ERROR", "CRITICAL"):
+        root.setLevel(level)
+
+
+def json_formatter(logging):
+    known = set(logging.LogRecord("", 0, "", 0, "", (), None).__dict__) | {"aws_request_id", "taskName", "message"}
+
+    class JsonFormatter(logging.Formatter):
+        def format(self, record):
+            plain = isinstance(record.msg, dict) and not record.args
+            line = {
+                "timestamp": self.formatTime(record, "%Y-%m-%dT%H:%M:%SZ"),
+                "level": record.levelname,
+                "message": record.msg if plain else record.getMessage(),
+                "logger": record.name,
+                "requestId": record.aws_request_id or None,
+            }
+            if record.exc_info and record.exc_info[0]:
+                import traceback
+
+                line["stackTrace"] = traceback.format_tb(record.exc_info[2])
+                line["errorType"] = record.exc_info[0].__name__
+                line["errorMessage"] = str(record.exc_info[1])
+                line["location"] = f"{record.pathname}:{record.funcName}:{record.lineno}"
+            line.update((k, v) for k, v in record.__dict__.items() if k not in known and k not in line)
+            line = {k: v for k, v in line.items() if v is not None}
+            return json.dumps(line, ensure_ascii=False, default=str) + "\n"
+
+    return JsonFormatter()
+
+
+class LoggingHook:
+    """Sets logging up at the moment it is first imported: many functions never import it, and it is slow to load."""
+
+    def find_spec(self, name, path=None, target=None):
+        if name != "logging":
+            return None
+        sys.meta_path.remove(self)
+        for finder in sys.meta_path:
+            spec = finder.find_spec(name, path, target)
+            if spec is not None:
+                break
+        else:
+            return None
+        run = spec.loader.exec_module
+
+        def exec_module(module):
+            run(module)
+            set_up_logging(module)
+
+        spec.loader.exec_module = exec_module
+        return spec
+
+
+def set_up_process():
+    """The search path, standard output and names that functions expect."""
+    task_root = os.environ.get("LAMBDA_TASK_ROOT", "/var/task")
+    version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    own_folder = sys.path[0]
+    first = [task_root, f"/opt/python/lib/{version}/site-packages", "/opt/python"]
+    rest = [p for p in sys.path[1:] if p not in first and p != own_folder]
+    # The distribution's own packages come last, where Lambda has the ones it brings along.
+    extra = [f"{sys.prefix}/lib/{version}/site-packages", "/usr/lib/python3/dist-packages"]
+    sys.path[:] = first + rest + [p for p in extra if p not in rest and os.path.isdir(p)]
+    # The interpreter is started without the module site, which defines these two.
+    if not hasattr(builtins, "exit"):
+        builtins.exit = builtins.quit = sys.exit
+    # A line is written at once, and as one piece.
+    sys.stdout.reconfigure(line_buffering=True, encoding="utf-8", errors="backslashreplace")
+    sys.meta_path.insert(0, LoggingHook())
+
+
+def handle(handler, headers, body, encoder):
+    """Runs one invocation: (answer's bytes, content type), or raises what the handler raised."""
+    context = LambdaContext(headers)
+    event = body
+    if headers.get("content-type", "application/json") == "application/json":
+        try:
+            event = json.loads(body)
+        except ValueError as e:
+            raise Fault("Runtime.UnmarshalError", f"Unable to unmarshal input: {e}")
+    result = handler(event, context)
+    if isinstance(result, bytes):
+        return result, "application/unknown"
+    try:
+        return encoder.encode(result), "application/json"
+    except Exception as e:
+        raise Fault("Runtime.MarshalError", f"Unable to marshal response: {e}")
+
+
+def check(status, what):
+    # 413 and kin are recorded by the platform as this invocation's error; only its own failure ends the runtime.
+    if status >= 500:
+        print(f"The Runtime API answered {status} to {what}.", file=sys.stderr)
+        sys.exit(1)
+
+
+def post_error(client, path, error):
+    body = json.dumps(error).encode("ascii")
+    header_type = error["errorType"].encode("ascii", "replace").decode().replace("\r", " ").replace("\n", " ")
+    headers = f"Content-Type: application/json\r\nLambda-Runtime-Function-Error-Type: {header_type}\r\n"
+    check(client.request("POST", path, headers, body)[0], path)
+
+
+def main():
+    global json, request_id
+    OWN_FILES.update((__file__, sys.argv[0]))
+    set_up_process()
+    import json as json_module
+
+    json = json_module
+    client = Client(os.environ["AWS_LAMBDA_RUNTIME_API"])
+    try:
+        handler = load_handler(os.environ.get("_HANDLER", ""))
+    except Exception as e:
+        error = error_object(e, None)
+        log_error(error)
+        sys.stdout.flush()
+        post_error(client, "init/error", error)
+        sys.exit(1)
+
+    encoder = Encoder()
+    while True:
+        status, headers, body = client.request("GET", "invocation/next")
+        if status != 200:
+            print(f"The Runtime API answered {status} to invocation/next.", file=sys.stderr)
+            sys.exit(1)
+        request_id = headers["lambda-runtime-aws-request-id"]
+        trace_id = headers.get("lambda-runtime-trace-id")
+        if trace_id:
+            os.environ["_X_AMZN_TRACE_ID"] = trace_id
+        else:
+            os.environ.pop("_X_AMZN_TRACE_ID", None)
+        try:
+            answer, content_type = handle(handler, headers, body, encoder)
+        except Exception as e:
+            error = error_object(e, request_id)
+            log_error(error)
+            sys.stdout.flush()
+            post_error(client, f"invocation/{request_id}/error", error)
+            continue
+        sys.stdout.flush()
+        sys.stderr.flush()
+        path = f"invocation/{request_id}/response"
+        check(client.request("POST", path, f"Content-Type: {content_type}\r\n", answer)[0], path)
