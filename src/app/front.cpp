@@ -1,0 +1,136 @@
+#include "app/front.h"
+
+#include <fmt/core.h>
+
+#include "app/own_api.h"
+#include "base/crypto.h"
+#include "base/encoding.h"
+#include "base/ids.h"
+
+namespace mayfly::app {
+namespace {
+
+bool is_function_url_host(std::string_view host) {
+  host = host.substr(0, host.find(':'));
+  return host.find(".lambda-url.") != std::string_view::npos;
+}
+
+aws::ApiError too_large(std::size_t limit) {
+  static const aws::ErrorModel kModel{.code = "RequestEntityTooLargeException", .status = 413, .sender_fault = true};
+  aws::ApiError error;
+  error.model = &kModel;
+  error.message = fmt::format("Request must be smaller than {} bytes", limit);
+  return error;
+}
+
+aws::ApiError unknown_service(const std::string& service) {
+  aws::ApiError error;
+  error.model = &aws::common_errors::NotImplemented;
+  error.message = fmt::format("The service {} is not implemented.", service);
+  return error;
+}
+
+aws::ApiError body_error(const Error& cause, std::size_t limit) {
+  if (cause.code == ErrorCode::kTooLarge) return too_large(limit);
+  aws::ApiError error;
+  error.model = &aws::common_errors::SerializationException;
+  error.message = cause.message;
+  return error;
+}
+
+}  // namespace
+
+Awaitable<void> send_error(http::ResponseWriter& response, const aws::ApiError& error, const std::string& request_id) {
+  http::Response answer;
+  answer.head.status = error.model->status;
+  answer.head.headers.add("Content-Type", "application/json");
+  answer.head.headers.add("x-amzn-RequestId", request_id);
+  answer.head.headers.add("x-amzn-ErrorType", std::string(error.model->code));
+  for (const auto& [name, value] : error.headers) answer.head.headers.add(name, value);
+  json::object body = error.members;
+  body["message"] = error.message;
+  body["__type"] = error.model->code;
+  answer.body = to_json(body);
+  // A peer that has gone is no concern of ours here.
+  std::ignore = co_await response.send(std::move(answer));
+}
+
+Awaitable<void> send_json(http::ResponseWriter& response, json::value body) {
+  http::Response answer;
+  answer.head.headers.add("Content-Type", "application/json");
+  answer.body = to_json(body);
+  std::ignore = co_await response.send(std::move(answer));
+}
+
+Front::Front(const Clock& clock, FrontSettings settings, OwnApi& own)
+    : clock_(clock), settings_(std::move(settings)), own_(own) {}
+
+void Front::add_service(const std::string& signing_name, const aws::Service& service) {
+  services_[signing_name] = &service;
+}
+
+Awaitable<void> Front::handle(http::Request& request, http::ResponseWriter& response) {
+  const std::string_view path = request.head.path();
+  if (is_function_url_host(request.head.headers.get("Host"))) {
+    co_await function_urls_(request, response);
+  } else if (path.starts_with("/_mayfly/code/")) {
+    co_await downloads_(request, response);
+  } else if (path == "/_mayfly/health") {
+    json::value healthy = json::object{{"status", "ok"}, {"version", MAYFLY_VERSION}};
+    co_await send_json(response, std::move(healthy));
+  } else if (path == "/metrics" && request.peer_address().starts_with("127.0.0.1:")) {
+    // A scraper on this machine needs no credentials; one from elsewhere signs for /_mayfly/metrics.
+    co_await own_.metrics(response);
+  } else {
+    co_await handle_api(request, response);
+  }
+}
+
+Awaitable<void> Front::handle_api(http::Request& request, http::ResponseWriter& response) {
+  const std::string request_id = uuid4();
+  auto body = co_await request.read_all(settings_.body_limit);
+  if (!body) {
+    if (body.error().code == ErrorCode::kClosed) co_return;
+    const aws::ApiError error = body_error(body.error(), settings_.body_limit);
+    co_await send_error(response, error, request_id);
+    co_return;
+  }
+  const auto lookup = [this](std::string_view id) -> std::optional<aws::Secret> {
+    if (!constant_time_equal(id, settings_.root.principal.access_key_id)) return std::nullopt;
+    return settings_.root;
+  };
+  const std::string hash = hex_encode(sha256(*body));
+  const aws::VerifySettings verify_settings;
+  const auto verified = aws::verify(request.head, hash, clock_.now(), lookup, verify_settings);
+  if (!verified) {
+    co_await send_error(response, verified.error(), request_id);
+    co_return;
+  }
+  if (verified->payload_hash.starts_with("STREAMING-")) {
+    auto decoded = aws::decode_chunked_payload(request.head, std::move(*body), settings_.root);
+    if (!decoded) {
+      co_await send_error(response, decoded.error(), request_id);
+      co_return;
+    }
+    *body = std::move(*decoded);
+  }
+  if (verified->service == "mayfly") {
+    co_await own_.handle(request, response);
+    co_return;
+  }
+  const auto service = services_.find(verified->service);
+  if (service == services_.end()) {
+    const aws::ApiError error = unknown_service(verified->service);
+    co_await send_error(response, error, request_id);
+    co_return;
+  }
+  aws::CallContext context;
+  context.request_id = request_id;
+  context.principal = verified->principal;
+  context.region = verified->region;
+  context.host = request.head.headers.get("Host");
+  context.tls = request.is_tls();
+  co_await service->second->serve(context, request, std::move(*body), response);
+}
+
+}  // namespace mayfly::app

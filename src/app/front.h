@@ -1,0 +1,55 @@
+// The front door: what an HTTP request is, who sends it, and which service answers.
+//
+// Operation.   Function URLs by host name; Mayfly's own paths under /_mayfly and /metrics; everything else is an AWS API
+//              call, authenticated by SigV4 and given to the service of its credential scope.
+// Concurrency. handle() runs on each connection's reactor; the front holds no state that changes but a stop flag.
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "aws/api.h"
+#include "aws/sigv4.h"
+#include "base/async.h"
+#include "http/server.h"
+
+namespace mayfly::app {
+
+class OwnApi;
+
+struct FrontSettings {
+  aws::Secret root;
+  std::size_t body_limit = 80UL * 1024 * 1024;  // a 50 MB package in base64, and its JSON
+};
+
+class Front {
+ public:
+  using RawHandler = std::function<Awaitable<void>(http::Request&, http::ResponseWriter&)>;
+  Front(const Clock& clock, FrontSettings settings, OwnApi& own);
+
+  // Bound once, before the first request.
+  void add_service(const std::string& signing_name, const aws::Service& service);
+  // Hosts "<id>.lambda-url.<region>.localhost" and paths "/_mayfly/code/..." authenticate for themselves.
+  void set_function_urls(RawHandler handler) { function_urls_ = std::move(handler); }
+  void set_downloads(RawHandler handler) { downloads_ = std::move(handler); }
+
+  Awaitable<void> handle(http::Request& request, http::ResponseWriter& response);
+
+ private:
+  Awaitable<void> handle_api(http::Request& request, http::ResponseWriter& response);
+
+  const Clock& clock_;
+  FrontSettings settings_;
+  OwnApi& own_;
+  std::map<std::string, const aws::Service*, std::less<>> services_;
+  RawHandler function_urls_;
+  RawHandler downloads_;
+};
+
+// Writes an error in the form of the JSON protocols.
+Awaitable<void> send_error(http::ResponseWriter& response, const aws::ApiError& error, const std::string& request_id);
+Awaitable<void> send_json(http::ResponseWriter& response, json::value body);
+
+}  // namespace mayfly::app
