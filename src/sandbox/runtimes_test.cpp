@@ -71,11 +71,11 @@ TEST_F(RuntimesTest, never_mounts_all_of_etc) {
 }
 
 TEST_F(RuntimesTest, the_managed_clients_are_written_whole_and_only_once) {
-  discover();
+  static_cast<void>(discover());
   const fs::path client = root_ / "clients/lambda_client.py";
   ASSERT_GT(fs::file_size(client), 1000U);
   const auto written = fs::last_write_time(client);
-  discover();
+  static_cast<void>(discover());
   EXPECT_EQ(fs::last_write_time(client), written);
   for (const char* name : {"bootstrap.py", "index.mjs", "runtime_api.mjs", "response_stream.mjs"}) {
     EXPECT_TRUE(fs::exists(root_ / "clients" / name)) << name;
