@@ -21,6 +21,8 @@ class Metrics;
 
 namespace mayfly::dispatch {
 
+class Engine;
+
 struct DispatcherSettings {
   std::uint32_t account_concurrency = 1000;
   std::chrono::seconds idle_timeout{300};  // an idle instance is retired after this
@@ -60,12 +62,14 @@ class Dispatcher {
   [[nodiscard]] std::vector<InstanceInfo> instances() const;
   [[nodiscard]] std::uint64_t concurrent_executions() const;
 
+  // Brings the metrics' gauges (concurrent executions, instances by state) up to date; for whoever shows them.
+  void publish_gauges() const;
+
   // Refuses new invocations, waits for running ones until the deadline, retires every instance.
   Awaitable<void> stop(std::chrono::nanoseconds at_most);
 
  private:
-  struct Impl;
-  std::shared_ptr<Impl> impl_;
+  std::shared_ptr<Engine> engine_;
 };
 
 }  // namespace mayfly::dispatch

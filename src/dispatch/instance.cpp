@@ -1,0 +1,477 @@
+#include "dispatch/instance.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/log.h"
+#include "base/time_format.h"
+#include "dispatch/error_objects.h"
+#include "dispatch/sandbox_plan.h"
+#include "observe/log_store.h"
+#include "observe/metrics.h"
+#include "observe/report_lines.h"
+
+namespace mayfly::dispatch {
+namespace {
+
+using std::chrono::ceil;
+using std::chrono::duration_cast;
+using std::chrono::microseconds;
+using std::chrono::milliseconds;
+
+constexpr std::chrono::seconds kTakeTimeout{10};
+constexpr std::chrono::seconds kExitTimeout{10};
+constexpr std::chrono::seconds kPeakInterval{1};
+constexpr std::size_t kTailBytes = 4096;
+constexpr int kAttempts = 5;
+
+// "2026/01/31/[$LATEST]<id>", as CloudWatch Logs names the stream of an instance.
+std::string stream_name(SystemTime now, const std::string& version, const std::string& id) {
+  const std::string text = iso8601_millis(now);
+  return fmt::format("{}/{}/{}/[{}]{}", text.substr(0, 4), text.substr(5, 2), text.substr(8, 2), version, id);
+}
+
+microseconds since(SteadyTime start, SteadyTime now) { return duration_cast<microseconds>(now - start); }
+
+}  // namespace
+
+Instance::Instance(EnginePtr engine, std::shared_ptr<FunctionPool> pool, std::shared_ptr<const Target> target,
+                   Reactor& reactor)
+    : engine_(std::move(engine)),
+      pool_(std::move(pool)),
+      target_(std::move(target)),
+      reactor_(reactor),
+      id_(random_hex(16)),
+      log_stream_(stream_name(engine_->clock.now(), target_->version, id_.str())) {}
+
+// ---- Messages to the reactor ----------------------------------------------------------------------------------------
+
+void Instance::on_reactor(void (Instance::*call)()) {
+  if (reactor_.in_this_thread()) {
+    (this->*call)();
+    return;
+  }
+  reactor_.post([self = shared_from_this(), call] { ((*self).*call)(); });
+}
+
+bool Instance::start() {
+  engine_->expect_exit(id_, shared_from_this());
+  return engine_->scope.spawn(reactor_, "instance", [self = shared_from_this()] { return run(self); });
+}
+
+void Instance::post_deliver(const TicketPtr& ticket) {
+  if (reactor_.in_this_thread()) {
+    deliver(ticket);
+    return;
+  }
+  reactor_.post([self = shared_from_this(), ticket] { self->deliver(ticket); });
+}
+
+void Instance::post_close() { on_reactor(&Instance::close); }
+void Instance::post_abort() { on_reactor(&Instance::abort); }
+
+void Instance::post_exit(const sandbox::Exited& exit) {
+  reactor_.post([self = shared_from_this(), exit] {
+    if (self->exit_) return;
+    self->exit_ = exit;
+    self->peak_bytes_ = std::max(self->peak_bytes_, exit.peak_memory_bytes);
+    self->exited();
+  });
+}
+
+// ---- Life -----------------------------------------------------------------------------------------------------------
+
+Awaitable<void> Instance::run(std::shared_ptr<Instance> self) {
+  auto up = co_await self->bring_up();
+  if (!up) self->fail_start(up.error());
+  while (!self->closing_) co_await self->changed_.wait_until(kNoDeadline);
+  co_await self->take_down();
+  self->pool_->gone(self);
+  self->engine_->forget_exit(self->id_);
+  if (self->engine_->stopping) co_return;
+  self->pool_->start_for_waiters();
+  self->engine_->retry_starved();
+}
+
+Awaitable<Result<void>> Instance::bring_up() {
+  auto plan = engine_->runtimes.plan(target_->runtime, target_->handler);
+  if (!plan) co_return std::unexpected(plan.error());
+  auto spec = make_spec(*target_, *plan, engine_->settings, id_, log_stream_);
+  started_at_ = engine_->clock.now();
+  auto started = co_await engine_->launcher.start(std::move(spec));
+  if (!started) co_return std::unexpected(started.error());
+  launched_at_ = reactor_.steady_now();
+  // Weak: the pipe is this instance's, and a line after its end is nobody's.
+  std::weak_ptr<Instance> weak = weak_from_this();
+  output_ = std::make_unique<OutputPipe>(reactor_, std::move(started->output), [weak](std::string line) {
+    if (auto self = weak.lock()) self->write_line(std::move(line));
+  });
+  if (closing_) co_return Result<void>();
+  listener_ = std::make_unique<http::AdoptedListener>(reactor_, std::move(started->runtime_api), runtime_api_limits(),
+                                                      runtime_api_handler(shared_from_this()));
+  set_timer(init_timer_, launched_at_ + engine_->settings.init_timeout, &Instance::timed_out);
+  co_return Result<void>();
+}
+
+Awaitable<void> Instance::take_down() {
+  clear_timer(init_timer_);
+  clear_timer(run_timer_);
+  clear_timer(take_timer_);
+  clear_timer(idle_timer_);
+  if (output_) {  // it was started
+    if (!exit_) engine_->launcher.kill(id_);
+    const SteadyTime deadline = reactor_.steady_now() + kExitTimeout;
+    while (!exit_) {
+      const bool notified = co_await changed_.wait_until(deadline);
+      if (!notified) break;
+    }
+    if (!exit_) log(Level::kError, "an instance's end was not reported", {{"instance", id_.str()}});
+    output_->drain();
+    output_->flush_partial();
+    output_->close();
+  }
+  if (listener_) {
+    listener_->close();
+    co_await listener_->closed();
+    listener_.reset();
+  }
+}
+
+void Instance::close() {
+  if (closing_) return;
+  closing_ = true;
+  pool_->closing(shared_from_this());
+  give_back();
+  changed_.notify_all();
+  events_.notify_all();
+  // The kill is not left to run(), so that a function whose time is over stops now.
+  if (output_ && !exit_) engine_->launcher.kill(id_);
+}
+
+void Instance::abort() {
+  if (ticket_) {
+    TicketPtr ticket = std::exchange(ticket_, nullptr);
+    pool_->leave(*ticket);
+    ticket->settle(fail(ErrorCode::kCancelled, "the server is shutting down"));
+  }
+  close();
+}
+
+// An invocation that this instance cannot run any more and has not begun.
+void Instance::give_back() {
+  if (!ticket_) return;
+  MAYFLY_ASSERT(!delivered_);
+  TicketPtr ticket = std::exchange(ticket_, nullptr);
+  clear_timer(take_timer_);
+  if (engine_->aborting) {
+    pool_->leave(*ticket);
+    ticket->settle(fail(ErrorCode::kCancelled, "the server is shutting down"));
+  } else if (++ticket->attempts >= kAttempts) {
+    Outcome outcome;
+    outcome.status = OutcomeStatus::kCrashed;
+    outcome.function_error = "Unhandled";
+    outcome.payload = exit_payload(ticket->invocation.request_id);
+    settle(ticket, std::move(outcome));
+  } else {
+    pool_->resubmit(ticket);
+  }
+}
+
+// ---- Start ----------------------------------------------------------------------------------------------------------
+
+void Instance::became_ready() {
+  ready_ = true;
+  clear_timer(init_timer_);
+  init_duration_ = since(launched_at_, reactor_.steady_now());
+  refresh_peak();
+  bool retire = false;
+  TicketPtr ticket = pool_->ready(shared_from_this(), retire);
+  cold_ = ticket != nullptr;
+  run_next(std::move(ticket), retire);
+}
+
+void Instance::fail_start(const Error& error) {
+  log(Level::kWarn, "an instance did not start",
+      {{"function", target_->function_arn}, {"instance", id_.str()}, {"error", error.message}});
+  if (!ready_ && !closing_) {
+    ready_ = true;
+    if (TicketPtr ticket = pool_->start_failed(shared_from_this())) {
+      pool_->leave(*ticket);
+      ticket->settle(std::unexpected(error));
+    }
+  }
+  close();
+}
+
+void Instance::fail_init(OutcomeStatus status, const std::function<std::string(const std::string&)>& payload) {
+  if (ready_ || closing_) return;
+  ready_ = true;
+  clear_timer(init_timer_);
+  init_duration_ = since(launched_at_, reactor_.steady_now());
+  if (TicketPtr ticket = pool_->start_failed(shared_from_this())) {
+    const std::string& request_id = ticket->invocation.request_id;
+    Outcome outcome;
+    outcome.status = status;
+    outcome.function_error = "Unhandled";
+    outcome.payload = payload(request_id);
+    outcome.content_type = "application/json";
+    outcome.cold_start = true;
+    outcome.init_duration = init_duration_;
+    outcome.started_at = engine_->clock.now();
+    write_line(observe::start_line(*target_, request_id));
+    settle(ticket, std::move(outcome));
+  }
+  close();
+}
+
+void Instance::init_error(std::string error_type, std::string payload) {
+  log(Level::kInfo, "a function's initialization failed",
+      {{"function", target_->function_arn}, {"instance", id_.str()}, {"error_type", error_type}});
+  fail_init(OutcomeStatus::kInitFailed, [&payload](const std::string&) { return std::move(payload); });
+}
+
+// ---- The runtime asks -----------------------------------------------------------------------------------------------
+
+Awaitable<std::optional<Delivery>> Instance::next(std::shared_ptr<NextCall> call) {
+  // A runtime that asks again on another connection has given the first up.
+  if (waiting_call_) {
+    waiting_call_->gone = true;
+    events_.notify_all();
+  }
+  waiting_call_ = call;
+  clear_timer(take_timer_);
+  if (!ready_ && !closing_) became_ready();
+  while (!call->gone && !closing_ && !ticket_) co_await events_.wait_until(kNoDeadline);
+  if (waiting_call_ == call) waiting_call_.reset();
+  if (call->gone || closing_ || delivered_) co_return std::nullopt;
+  mark_delivered();
+  std::optional<Delivery> delivery(std::in_place);
+  delivery->ticket = ticket_;
+  delivery->deadline = started_at_ + duration_cast<microseconds>(target_->timeout);
+  co_return delivery;
+}
+
+void Instance::next_call_gone(const std::shared_ptr<NextCall>& call) {
+  call->gone = true;
+  if (waiting_call_ != call) return;
+  waiting_call_.reset();
+  if (ticket_ && !delivered_) set_timer(take_timer_, reactor_.steady_now() + kTakeTimeout, &Instance::not_taken);
+  events_.notify_all();
+}
+
+void Instance::deliver(const TicketPtr& ticket) {
+  ticket_ = ticket;
+  delivered_ = false;
+  if (closing_) {
+    give_back();
+    return;
+  }
+  clear_timer(idle_timer_);
+  if (waiting_call_) {
+    events_.notify_all();
+  } else {
+    set_timer(take_timer_, reactor_.steady_now() + kTakeTimeout, &Instance::not_taken);
+  }
+}
+
+void Instance::mark_delivered() {
+  delivered_ = true;
+  delivered_at_ = reactor_.steady_now();
+  started_at_ = engine_->clock.now();
+  set_timer(run_timer_, delivered_at_ + target_->timeout, &Instance::timed_out);
+  // What the initialization wrote belongs to the tail of a cold start, and nothing older does.
+  if (!cold_) log_tail_.clear();
+  write_line(observe::start_line(*target_, ticket_->invocation.request_id));
+}
+
+// The runtime neither exited nor asked for the event: it hangs after its last answer.
+void Instance::not_taken() {
+  if (delivered_ || closing_) return;
+  log(Level::kWarn, "an instance does not take its event and is replaced", {{"instance", id_.str()}});
+  close();
+}
+
+// ---- The end of an invocation ---------------------------------------------------------------------------------------
+
+void Instance::answer(const TicketPtr& ticket, RuntimeAnswer answer) {
+  if (ticket != ticket_ || !delivered_) return;
+  finish(std::move(answer));
+}
+
+// One function for both clocks of an instance, since only one of them runs at a time.
+void Instance::timed_out() {
+  if (closing_) return;
+  if (!ready_) {
+    const auto limit = engine_->settings.init_timeout;
+    log(Level::kInfo, "a function's initialization took too long", {{"instance", id_.str()}});
+    fail_init(OutcomeStatus::kInitFailed, [limit](const std::string& request_id) {
+      return error_object(error_type::kTimedOut,
+                          fmt::format("RequestId: {} Error: Initialization timed out after {} seconds", request_id,
+                                      seconds_text(limit)));
+    });
+    return;
+  }
+  if (!delivered_) return;
+  const std::string& id = ticket_->invocation.request_id;
+  const std::string text = fmt::format("Task timed out after {} seconds", seconds_text(target_->timeout));
+  engine_->launcher.kill(id_);
+  if (output_) output_->drain();
+  write_line(fmt::format("{} {} {}", iso8601_millis(engine_->clock.now()), id, text));
+  RuntimeAnswer answer;
+  answer.status = OutcomeStatus::kTimedOut;
+  answer.function_error = "Unhandled";
+  answer.content_type = "application/json";
+  answer.payload = error_object(error_type::kTimedOut, fmt::format("RequestId: {} Error: {}", id, text));
+  finish(std::move(answer));
+}
+
+std::string Instance::exit_payload(const std::string& request_id) const {
+  const std::string text = exit_ ? exit_text(exit_->status, exit_->out_of_memory) : std::string("Runtime exited");
+  return error_object(error_type::kExit, fmt::format("RequestId: {} Error: {}", request_id, text));
+}
+
+void Instance::exited() {
+  changed_.notify_all();
+  if (closing_) return;
+  const OutcomeStatus crashed = exit_->out_of_memory ? OutcomeStatus::kOutOfMemory : OutcomeStatus::kCrashed;
+  if (!ready_) {
+    fail_init(exit_->out_of_memory ? OutcomeStatus::kOutOfMemory : OutcomeStatus::kInitFailed,
+              [this](const std::string& request_id) { return exit_payload(request_id); });
+    return;
+  }
+  if (ticket_ && delivered_) {
+    const std::string id = ticket_->invocation.request_id;
+    if (output_) output_->drain();
+    write_line(fmt::format("RequestId: {} Error: {}", id, exit_text(exit_->status, exit_->out_of_memory)));
+    write_line(std::string(error_type::kExit));
+    RuntimeAnswer answer;
+    answer.status = crashed;
+    answer.function_error = "Unhandled";
+    answer.content_type = "application/json";
+    answer.payload = exit_payload(id);
+    finish(std::move(answer));
+    return;
+  }
+  close();
+}
+
+void Instance::finish(RuntimeAnswer answer) {
+  const SteadyTime now = reactor_.steady_now();
+  TicketPtr ticket = std::exchange(ticket_, nullptr);
+  delivered_ = false;
+  clear_timer(run_timer_);
+  last_request_id_ = ticket->invocation.request_id;
+  Outcome outcome;
+  outcome.status = answer.status;
+  outcome.payload = std::move(answer.payload);
+  outcome.content_type = std::move(answer.content_type);
+  outcome.function_error = std::move(answer.function_error);
+  outcome.stream_error_type = std::move(answer.stream_error_type);
+  outcome.started_at = started_at_;
+  outcome.duration = since(delivered_at_, now);
+  if (outcome.status == OutcomeStatus::kTimedOut) outcome.duration = target_->timeout;
+  outcome.cold_start = std::exchange(cold_, false);
+  if (outcome.cold_start) outcome.init_duration = init_duration_;
+  outcome.queued = std::max(microseconds(0), since(ticket->submitted, delivered_at_) - outcome.init_duration);
+
+  const bool ended = exit_ || outcome.status == OutcomeStatus::kTimedOut;
+  settle(ticket, std::move(outcome));
+  if (ended) close();
+}
+
+// Writes the invocation's last lines, counts it, frees its places and tells the caller, in this order: a caller that
+// asks again at once finds the instance free, and an instance that is at work again by then has written its lines.
+void Instance::settle(const TicketPtr& ticket, Outcome outcome) {
+  if (output_) {
+    output_->drain();
+    output_->flush_partial();
+  }
+  outcome.request_id = ticket->invocation.request_id;
+  outcome.executed_version = target_->version;
+  outcome.instance_id = id_.str();
+  outcome.billed_ms = static_cast<std::uint64_t>(ceil<milliseconds>(outcome.duration + outcome.init_duration).count());
+  outcome.max_memory_mb = (peak_bytes_ + (1UL << 20) - 1) >> 20;
+  if (outcome.started_at == SystemTime()) outcome.started_at = engine_->clock.now();
+  write_line(observe::end_line(outcome.request_id));
+  write_line(observe::report_line(*target_, outcome));
+  outcome.log_tail = std::exchange(log_tail_, std::string());
+  if (outcome.log_tail.size() > kTailBytes) outcome.log_tail.erase(0, outcome.log_tail.size() - kTailBytes);
+  engine_->metrics.record(*target_, outcome);
+  pool_->leave(*ticket);
+  const bool alive = !exit_ && !closing_ && ready_ && outcome.status <= OutcomeStatus::kFunctionError;
+  if (alive) {
+    refresh_peak();
+    bool retire = false;
+    TicketPtr following = pool_->released(shared_from_this(), retire);
+    run_next(std::move(following), retire);
+  }
+  ticket->settle(std::move(outcome));
+}
+
+void Instance::run_next(TicketPtr ticket, bool retire) {
+  if (ticket) {
+    deliver(ticket);
+  } else if (retire) {
+    close();
+  } else {
+    arm_idle_timer();
+    engine_->retry_starved();
+  }
+}
+
+// ---- Timers, memory, lines ------------------------------------------------------------------------------------------
+
+void Instance::set_timer(Reactor::TimerId& timer, SteadyTime when, void (Instance::*call)()) {
+  clear_timer(timer);
+  std::weak_ptr<Instance> weak = weak_from_this();
+  timer = reactor_.call_at(when, [weak, call] {
+    if (auto self = weak.lock()) ((*self).*call)();
+  });
+}
+
+void Instance::clear_timer(Reactor::TimerId& timer) {
+  if (timer != 0) reactor_.cancel_timer(timer);
+  timer = 0;
+}
+
+void Instance::arm_idle_timer() {
+  set_timer(idle_timer_, reactor_.steady_now() + engine_->settings.idle_timeout, &Instance::idle_timer_fired);
+}
+
+void Instance::idle_timer_fired() {
+  idle_timer_ = 0;
+  // Claimed meanwhile: the pool says so, and the invocation is on its way here.
+  if (!closing_ && pool_->retire_if_idle(shared_from_this())) close();
+}
+
+// The number of the REPORT line is as old as the last reading: no invocation waits for the launcher.
+void Instance::refresh_peak() {
+  const SteadyTime now = reactor_.steady_now();
+  if (reading_peak_ || (peak_bytes_ != 0 && now - peak_read_at_ < kPeakInterval)) return;
+  peak_read_at_ = now;
+  reading_peak_ = true;
+  const bool spawned =
+      engine_->scope.spawn(reactor_, "peak memory", [self = shared_from_this()] { return read_peak(self); });
+  if (!spawned) reading_peak_ = false;
+}
+
+Awaitable<void> Instance::read_peak(std::shared_ptr<Instance> self) {
+  auto peak = co_await self->engine_->launcher.peak_memory_bytes(self->id_);
+  if (peak) self->peak_bytes_ = std::max(self->peak_bytes_, *peak);
+  self->reading_peak_ = false;
+}
+
+void Instance::write_line(std::string line) {
+  log_tail_.append(line).push_back('\n');
+  if (log_tail_.size() > 4 * kTailBytes) log_tail_.erase(0, log_tail_.size() - kTailBytes);
+  observe::LogLine entry;
+  entry.time = engine_->clock.now();
+  entry.group = target_->log_group;
+  entry.stream = log_stream_;
+  entry.message = std::move(line);
+  engine_->logs.append(std::move(entry));
+}
+
+}  // namespace mayfly::dispatch

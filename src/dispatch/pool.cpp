@@ -1,0 +1,350 @@
+#include "dispatch/pool.h"
+
+#include <algorithm>
+#include <iterator>
+
+#include "dispatch/engine.h"
+#include "dispatch/instance.h"
+#include "observe/metrics.h"
+
+namespace mayfly::dispatch {
+namespace {
+
+// How far down the idle stack an instance of the caller's own reactor is preferred to the most recent one.
+constexpr std::size_t kAffinityDepth = 16;
+
+const char* to_text(InstanceState state) {
+  switch (state) {
+    case InstanceState::kStarting:
+      return "starting";
+    case InstanceState::kIdle:
+      return "idle";
+    case InstanceState::kBusy:
+      return "busy";
+    case InstanceState::kDraining:
+      return "draining";
+  }
+  return "";
+}
+
+}  // namespace
+
+FunctionPool::FunctionPool(Engine& engine, std::string function_arn)
+    : engine_(engine), function_arn_(std::move(function_arn)) {}
+
+const char* FunctionPool::admit(Ticket& ticket) {
+  std::lock_guard lock(mutex_);
+  if (!reserved_was_set_ && reserved_ != ticket.target->reserved_concurrency) {
+    engine_.change_reserved_total(std::int64_t{ticket.target->reserved_concurrency.value_or(0)} -
+                                  std::int64_t{reserved_.value_or(0)});
+    reserved_ = ticket.target->reserved_concurrency;
+  }
+  if (reserved_) {
+    if (running_ >= *reserved_) return "ReservedFunctionConcurrentInvocationLimitExceeded";
+  } else {
+    if (!engine_.admit_unreserved()) return "ConcurrentInvocationLimitExceeded";
+    ticket.counted_unreserved = true;
+  }
+  ++running_;
+  engine_.invocation_began();
+  return nullptr;
+}
+
+void FunctionPool::leave(const Ticket& ticket) {
+  {
+    std::lock_guard lock(mutex_);
+    --running_;
+  }
+  if (ticket.counted_unreserved) engine_.leave_unreserved();
+  engine_.invocation_ended();
+}
+
+void FunctionPool::set_reserved(std::optional<std::uint32_t> limit) {
+  std::lock_guard lock(mutex_);
+  engine_.change_reserved_total(std::int64_t{limit.value_or(0)} - std::int64_t{reserved_.value_or(0)});
+  reserved_ = limit;
+  reserved_was_set_ = true;
+}
+
+FunctionPool::Generation& FunctionPool::generation(const std::shared_ptr<const Target>& target) {
+  Generation& found = generations_[target->generation];
+  if (!found.target) found.target = target;
+  return found;
+}
+
+FunctionPool::Generation* FunctionPool::find(const Instance& instance) {
+  const auto found = generations_.find(instance.target().generation);
+  return found == generations_.end() ? nullptr : &found->second;
+}
+
+void FunctionPool::set_state(PoolRecord& record, InstanceState state) {
+  record.state = state;
+  record.since = engine_.clock.now();
+}
+
+InstancePtr FunctionPool::take_idle(Generation& generation, const Reactor* preferred) {
+  if (generation.idle.empty()) return nullptr;
+  auto chosen = std::prev(generation.idle.end());
+  std::size_t depth = 0;
+  for (auto it = generation.idle.rbegin(); it != generation.idle.rend() && depth < kAffinityDepth; ++it, ++depth) {
+    if (&(*it)->reactor() == preferred) {
+      chosen = std::prev(it.base());
+      break;
+    }
+  }
+  InstancePtr instance = std::move(*chosen);
+  generation.idle.erase(chosen);
+  return instance;
+}
+
+void FunctionPool::submit(const TicketPtr& ticket) { enqueue(ticket, false); }
+void FunctionPool::resubmit(const TicketPtr& ticket) { enqueue(ticket, true); }
+
+void FunctionPool::enqueue(const TicketPtr& ticket, bool front) {
+  InstancePtr instance;
+  {
+    std::lock_guard lock(mutex_);
+    Generation& gen = generation(ticket->target);
+    instance = take_idle(gen, ticket->reactor);
+    if (instance) {
+      set_state(gen.instances.at(instance), InstanceState::kBusy);
+    } else if (front) {
+      gen.waiters.push_front(ticket);
+    } else {
+      gen.waiters.push_back(ticket);
+    }
+  }
+  if (instance) {
+    instance->post_deliver(ticket);
+  } else {
+    start_for_waiters();
+  }
+}
+
+bool FunctionPool::give_up(const TicketPtr& ticket) {
+  std::lock_guard lock(mutex_);
+  const auto gen = generations_.find(ticket->target->generation);
+  if (gen == generations_.end() || gen->second.starting > 0) return false;
+  auto& waiters = gen->second.waiters;
+  const auto found = std::find(waiters.begin(), waiters.end(), ticket);
+  if (found == waiters.end()) return false;
+  waiters.erase(found);
+  return true;
+}
+
+void FunctionPool::start_for_waiters() {
+  for (;;) {
+    // The place is taken before the memory is, so that two callers do not start two instances for one waiter.
+    std::shared_ptr<const Target> target;
+    Reactor* reactor = nullptr;
+    {
+      std::lock_guard lock(mutex_);
+      for (auto& [name, gen] : generations_) {
+        if (gen.starting >= gen.waiters.size()) continue;
+        target = gen.target;
+        reactor = gen.waiters[gen.starting]->reactor;
+        ++gen.starting;
+        break;
+      }
+    }
+    if (!target) return;
+    if (!engine_.reserve_memory(target->memory_mb)) {
+      {
+        std::lock_guard lock(mutex_);
+        --generation(target).starting;
+      }
+      engine_.starve(shared_from_this());
+      return;
+    }
+    if (reactor == nullptr) reactor = &engine_.reactors.next();
+    auto instance = std::make_shared<Instance>(engine_.shared_from_this(), shared_from_this(), target, *reactor);
+    {
+      std::lock_guard lock(mutex_);
+      set_state(generation(target).instances[instance], InstanceState::kStarting);
+    }
+    if (!instance->start()) {
+      // The scope refuses because the dispatcher stops; stop() answers who waits.
+      closing(instance);
+      gone(instance);
+      return;
+    }
+  }
+}
+
+TicketPtr FunctionPool::serve_or_idle(const InstancePtr& instance, bool& retire) {
+  Generation* gen = find(*instance);
+  PoolRecord& record = gen->instances.at(instance);
+  retire = false;
+  if (!gen->waiters.empty()) {
+    TicketPtr ticket = std::move(gen->waiters.front());
+    gen->waiters.pop_front();
+    set_state(record, InstanceState::kBusy);
+    return ticket;
+  }
+  if (gen->draining || engine_.stopping.load()) {
+    set_state(record, InstanceState::kDraining);
+    retire = true;
+    return nullptr;
+  }
+  set_state(record, InstanceState::kIdle);
+  record.idle_since = engine_.clock.steady_now();
+  gen->idle.push_back(instance);
+  return nullptr;
+}
+
+TicketPtr FunctionPool::ready(const InstancePtr& instance, bool& retire) {
+  std::lock_guard lock(mutex_);
+  --find(*instance)->starting;
+  return serve_or_idle(instance, retire);
+}
+
+TicketPtr FunctionPool::released(const InstancePtr& instance, bool& retire) {
+  std::lock_guard lock(mutex_);
+  ++find(*instance)->instances.at(instance).invocations;
+  return serve_or_idle(instance, retire);
+}
+
+TicketPtr FunctionPool::start_failed(const InstancePtr& instance) {
+  std::lock_guard lock(mutex_);
+  Generation* gen = find(*instance);
+  --gen->starting;
+  set_state(gen->instances.at(instance), InstanceState::kDraining);
+  if (gen->waiters.empty()) return nullptr;
+  TicketPtr ticket = std::move(gen->waiters.front());
+  gen->waiters.pop_front();
+  return ticket;
+}
+
+bool FunctionPool::retire_if_idle(const InstancePtr& instance) {
+  std::lock_guard lock(mutex_);
+  Generation* gen = find(*instance);
+  if (gen == nullptr) return false;
+  const auto found = std::find(gen->idle.begin(), gen->idle.end(), instance);
+  if (found == gen->idle.end()) return false;
+  gen->idle.erase(found);
+  set_state(gen->instances.at(instance), InstanceState::kDraining);
+  return true;
+}
+
+void FunctionPool::release_memory(Generation& generation, PoolRecord& record) {
+  if (std::exchange(record.memory_released, true)) return;
+  engine_.release_memory(generation.target->memory_mb);
+}
+
+void FunctionPool::closing(const InstancePtr& instance) {
+  std::lock_guard lock(mutex_);
+  Generation* gen = find(*instance);
+  if (gen == nullptr) return;
+  std::erase(gen->idle, instance);
+  PoolRecord& record = gen->instances.at(instance);
+  // An instance closed before it was ready leaves its place to another that waiters may need.
+  if (record.state == InstanceState::kStarting) --gen->starting;
+  set_state(record, InstanceState::kDraining);
+  release_memory(*gen, record);
+}
+
+void FunctionPool::gone(const InstancePtr& instance) {
+  std::lock_guard lock(mutex_);
+  Generation* gen = find(*instance);
+  if (gen == nullptr) return;
+  gen->instances.erase(instance);
+  if (gen->instances.empty() && gen->waiters.empty() && gen->starting == 0) {
+    generations_.erase(instance->target().generation);
+  }
+}
+
+SteadyTime FunctionPool::idle_since(const InstancePtr& instance) const {
+  std::lock_guard lock(mutex_);
+  const auto gen = generations_.find(instance->target().generation);
+  if (gen == generations_.end()) return SteadyTime::max();
+  const auto record = gen->second.instances.find(instance);
+  if (record == gen->second.instances.end() || record->second.state != InstanceState::kIdle) return SteadyTime::max();
+  return record->second.idle_since;
+}
+
+void FunctionPool::drain(const std::string& version, const std::string& keep_generation) {
+  std::vector<InstancePtr> idle;
+  {
+    std::lock_guard lock(mutex_);
+    for (auto& [name, gen] : generations_) {
+      if (name == keep_generation || (!version.empty() && gen.target->version != version)) continue;
+      gen.draining = true;
+      for (const auto& instance : gen.idle) set_state(gen.instances.at(instance), InstanceState::kDraining);
+      std::move(gen.idle.begin(), gen.idle.end(), std::back_inserter(idle));
+      gen.idle.clear();
+    }
+  }
+  for (const auto& instance : idle) instance->post_close();
+}
+
+std::optional<SteadyTime> FunctionPool::oldest_idle() const {
+  std::lock_guard lock(mutex_);
+  std::optional<SteadyTime> oldest;
+  for (const auto& [name, gen] : generations_) {
+    for (const auto& instance : gen.idle) {
+      const SteadyTime since = gen.instances.at(instance).idle_since;
+      if (!oldest || since < *oldest) oldest = since;
+    }
+  }
+  return oldest;
+}
+
+void FunctionPool::evict_oldest_idle() {
+  InstancePtr evicted;
+  {
+    std::lock_guard lock(mutex_);
+    Generation* from = nullptr;
+    for (auto& [name, gen] : generations_) {
+      for (const auto& instance : gen.idle) {
+        if (evicted && gen.instances.at(instance).idle_since >= from->instances.at(evicted).idle_since) continue;
+        evicted = instance;
+        from = &gen;
+      }
+    }
+    if (!evicted) return;
+    std::erase(from->idle, evicted);
+    PoolRecord& record = from->instances.at(evicted);
+    set_state(record, InstanceState::kDraining);
+    release_memory(*from, record);
+  }
+  evicted->post_close();
+}
+
+std::vector<TicketPtr> FunctionPool::take_waiters() {
+  std::vector<TicketPtr> waiters;
+  std::lock_guard lock(mutex_);
+  for (auto& [name, gen] : generations_) {
+    std::move(gen.waiters.begin(), gen.waiters.end(), std::back_inserter(waiters));
+    gen.waiters.clear();
+  }
+  return waiters;
+}
+
+void FunctionPool::close_all() {
+  std::vector<InstancePtr> all;
+  {
+    std::lock_guard lock(mutex_);
+    for (const auto& [name, gen] : generations_) {
+      for (const auto& [instance, record] : gen.instances) all.push_back(instance);
+    }
+  }
+  for (const auto& instance : all) instance->post_abort();
+}
+
+void FunctionPool::list(std::vector<InstanceInfo>& into) const {
+  std::lock_guard lock(mutex_);
+  for (const auto& [name, gen] : generations_) {
+    for (const auto& [instance, record] : gen.instances) {
+      InstanceInfo info;
+      info.id = instance->id().str();
+      info.function_arn = function_arn_;
+      info.version = gen.target->version;
+      info.state = to_text(record.state);
+      info.since = record.since;
+      info.invocations = record.invocations;
+      into.push_back(std::move(info));
+    }
+  }
+}
+
+}  // namespace mayfly::dispatch

@@ -1,0 +1,102 @@
+// The instances of one function, by generation: who is idle, who waits, who is started for whom.
+//
+// Operation.   An invocation takes the most recently used idle instance, or waits in line while an instance is started
+//              for it; whichever instance is free first, warm or new, serves the first in line. An instance is claimed
+//              and retired only by taking it out of `idle` under the mutex, so that never both happen.
+// Concurrency. Thread safe; the mutex is never held over co_await, a call into an instance, or another pool's mutex.
+//              Instances are told what to do by a message to their reactor.
+// Limits.      Waiters are admitted invocations, so the concurrency limits bound them.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "dispatch/dispatcher.h"
+#include "dispatch/ticket.h"
+
+namespace mayfly::dispatch {
+
+class Engine;
+class Instance;
+using InstancePtr = std::shared_ptr<Instance>;
+
+enum class InstanceState : std::uint8_t { kStarting, kIdle, kBusy, kDraining };
+
+// The pool's own record of an instance, guarded by the pool's mutex.
+struct PoolRecord {
+  InstanceState state = InstanceState::kStarting;
+  SystemTime since;
+  SteadyTime idle_since;
+  std::uint64_t invocations = 0;
+  bool memory_released = false;
+};
+
+class FunctionPool : public std::enable_shared_from_this<FunctionPool> {
+ public:
+  FunctionPool(Engine& engine, std::string function_arn);
+
+  // Null where admitted, else the limit's name. leave() gives the place back.
+  const char* admit(Ticket& ticket);
+  void leave(const Ticket& ticket);
+  void set_reserved(std::optional<std::uint32_t> limit);
+
+  // An admitted invocation is given to an instance now or later.
+  void submit(const TicketPtr& ticket);
+  // The instance that had it died before it took the event: to the front of the line.
+  void resubmit(const TicketPtr& ticket);
+  // True where the ticket was still waiting and nothing was being started for it; it is out of the line then.
+  bool give_up(const TicketPtr& ticket);
+  void start_for_waiters();
+
+  // Called by instances on their reactors. The ticket is the instance's to run; null: it is idle or to be retired.
+  TicketPtr ready(const InstancePtr& instance, bool& retire);
+  TicketPtr released(const InstancePtr& instance, bool& retire);
+  // It did not start: the invocation that fails with it, if any waits.
+  TicketPtr start_failed(const InstancePtr& instance);
+  // True when the instance was idle and is the caller's to close; false when an invocation has claimed it.
+  bool retire_if_idle(const InstancePtr& instance);
+  void closing(const InstancePtr& instance);  // out of idle, its memory is free again
+  void gone(const InstancePtr& instance);
+  [[nodiscard]] SteadyTime idle_since(const InstancePtr& instance) const;
+
+  void drain(const std::string& version, const std::string& keep_generation);
+  [[nodiscard]] std::optional<SteadyTime> oldest_idle() const;
+  void evict_oldest_idle();
+  std::vector<TicketPtr> take_waiters();
+  void close_all();
+  void list(std::vector<InstanceInfo>& into) const;
+
+ private:
+  struct Generation {
+    std::shared_ptr<const Target> target;
+    std::vector<InstancePtr> idle;  // back: most recently used
+    std::deque<TicketPtr> waiters;
+    std::map<InstancePtr, PoolRecord> instances;
+    std::size_t starting = 0;
+    bool draining = false;
+  };
+
+  Generation& generation(const std::shared_ptr<const Target>& target);
+  Generation* find(const Instance& instance);
+  InstancePtr take_idle(Generation& generation, const Reactor* preferred);
+  void set_state(PoolRecord& record, InstanceState state);
+  TicketPtr serve_or_idle(const InstancePtr& instance, bool& retire);
+  void release_memory(Generation& generation, PoolRecord& record);
+  void enqueue(const TicketPtr& ticket, bool front);
+
+  Engine& engine_;
+  const std::string function_arn_;
+  mutable std::mutex mutex_;
+  std::map<std::string, Generation> generations_;
+  std::optional<std::uint32_t> reserved_;
+  bool reserved_was_set_ = false;
+  std::uint32_t running_ = 0;
+};
+
+}  // namespace mayfly::dispatch

@@ -1,0 +1,26 @@
+// How a Target becomes a SandboxSpec: mounts, limits in Lambda's proportions, and Lambda's documented environment.
+#pragma once
+
+#include <string>
+
+#include "dispatch/dispatcher.h"
+#include "dispatch/invocation.h"
+#include "sandbox/runtimes.h"
+#include "sandbox/spec.h"
+
+namespace mayfly::dispatch {
+
+inline constexpr std::uint16_t kRuntimeApiPort = 9001;
+
+// Thousandths of a CPU: a function has one whole CPU at 1,769 MB (AWS Lambda developer guide, "Configure memory").
+std::uint32_t cpu_milli(std::uint32_t memory_mb);
+// Names that a function's own variables never replace.
+bool is_reserved_variable(const std::string& name);
+// The narrower of what the server allows and what the function asks for.
+sandbox::NetworkMode narrower(sandbox::NetworkMode a, sandbox::NetworkMode b);
+
+sandbox::SandboxSpec make_spec(const Target& target, const sandbox::RuntimePlan& plan,
+                               const DispatcherSettings& settings, const sandbox::SandboxId& id,
+                               const std::string& log_stream);
+
+}  // namespace mayfly::dispatch
