@@ -1,6 +1,7 @@
 // The front door: what an HTTP request is, who sends it, and which service answers.
 //
-// Operation.   Function URLs by host name; Mayfly's own paths under /_mayfly and /metrics; everything else is an AWS API
+// Operation.   Function URLs by host name; Mayfly's own paths under /_mayfly and /metrics; everything else is an AWS
+// API
 //              call, authenticated by SigV4 and given to the service of its credential scope.
 // Concurrency. handle() runs on each connection's reactor; the front holds no state that changes but a stop flag.
 #pragma once

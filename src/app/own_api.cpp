@@ -32,7 +32,9 @@ std::string query_value(std::string_view query, std::string_view name) {
 }
 
 std::string line_json(const observe::LogLine& line) {
-  return to_json(json::object{{"time", iso8601_millis(line.time)}, {"stream", line.stream}, {"message", line.message}}) + "\n";
+  return to_json(
+             json::object{{"time", iso8601_millis(line.time)}, {"stream", line.stream}, {"message", line.message}}) +
+         "\n";
 }
 
 // What the log's writer thread hands to a follower's coroutine.
@@ -59,7 +61,10 @@ struct Tail {
     std::string out;
     for (auto& line : lines) out += line;
     lines.clear();
-    if (dropped > 0) out += to_json(json::object{{"message", fmt::format("{} lines were dropped: this reader is too slow", dropped)}}) + "\n";
+    if (dropped > 0)
+      out +=
+          to_json(json::object{{"message", fmt::format("{} lines were dropped: this reader is too slow", dropped)}}) +
+          "\n";
     dropped = 0;
     return out;
   }
@@ -184,7 +189,9 @@ Awaitable<void> OwnApi::logs(http::Request& request, http::ResponseWriter& respo
     });
   }
   observe::LogStore* store = parts_.logs;
-  std::function<Result<std::vector<observe::LogLine>>()> job = [store, group, limit] { return store->read(group, SystemTime{}, limit); };
+  std::function<Result<std::vector<observe::LogLine>>()> job = [store, group, limit] {
+    return store->read(group, SystemTime{}, limit);
+  };
   auto past = co_await parts_.pool->run(std::move(job));
   http::ResponseHead head;
   head.headers.add("Content-Type", "application/x-ndjson");

@@ -1,4 +1,5 @@
-// Mayfly's own API for its command line: status, runtimes, instances, logs, metrics. Signed with the service name "mayfly".
+// Mayfly's own API for its command line: status, runtimes, instances, logs, metrics. Signed with the service name
+// "mayfly".
 #pragma once
 
 #include <atomic>

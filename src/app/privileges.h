@@ -5,8 +5,8 @@
 
 namespace mayfly::app {
 
-// Before any thread exists, because capabilities belong to threads. Afterwards this process and everything it starts has no
-// capability but the binding of low ports, and cannot gain any.
+// Before any thread exists, because capabilities belong to threads. Afterwards this process and everything it starts
+// has no capability but the binding of low ports, and cannot gain any.
 Result<void> drop_privileges();
 
 }  // namespace mayfly::app

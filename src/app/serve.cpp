@@ -1,0 +1,351 @@
+#include "app/serve.h"
+
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <filesystem>
+#include <future>
+#include <optional>
+#include <sstream>
+#include <thread>
+
+#include "app/config.h"
+#include "app/front.h"
+#include "app/own_api.h"
+#include "app/privileges.h"
+#include "base/log.h"
+#include "cli/connection.h"
+#include "cli/output.h"
+#include "dispatch/dispatcher.h"
+#include "http/server.h"
+#include "identity/root_credentials.h"
+#include "observe/log_store.h"
+#include "observe/metrics.h"
+#include "sandbox/capabilities.h"
+#include "sandbox/launcher.h"
+#include "sandbox/runtimes.h"
+#include "services/lambda/lambda.h"
+#include "store/embedded/embedded.h"
+
+namespace mayfly::app {
+namespace {
+namespace fs = std::filesystem;
+
+constexpr std::size_t kBlockingThreads = 4;
+constexpr std::size_t kBlockingQueue = 4096;
+
+Level level_of(const std::string& name) {
+  if (name == "debug") return Level::kDebug;
+  if (name == "warn") return Level::kWarn;
+  if (name == "error") return Level::kError;
+  return Level::kInfo;
+}
+
+LogFormat format_of(const std::string& name) {
+  if (name == "auto") return ::isatty(STDERR_FILENO) == 1 ? LogFormat::kText : LogFormat::kJson;
+  return name == "text" ? LogFormat::kText : LogFormat::kJson;
+}
+
+std::vector<std::string> split_paths(const std::string& text) {
+  std::vector<std::string> paths;
+  std::istringstream in(text);
+  for (std::string path; std::getline(in, path, ':');) {
+    if (!path.empty()) paths.push_back(path);
+  }
+  return paths;
+}
+
+Result<void> make_private_folder(const fs::path& path) {
+  std::error_code ec;
+  fs::create_directories(path, ec);
+  if (ec) return std::unexpected(errno_error(ec.value(), path.string()));
+  if (::chmod(path.c_str(), 0700) != 0) return fail_errno(path.string());
+  return {};
+}
+
+// Runs a coroutine on a reactor and waits for it, from a thread that is no reactor.
+void run_on(Reactor& reactor, Scope& scope, std::string_view name, std::function<Awaitable<void>()> task) {
+  std::promise<void> done;
+  const auto wrapped = [&task, &done]() -> Awaitable<void> {
+    co_await task();
+    done.set_value();
+  };
+  scope.spawn(reactor, name, wrapped);
+  done.get_future().wait();
+}
+
+// Everything that lives between start and stop, in the order in which it is built.
+class World {
+ public:
+  explicit World(Config config) : config_(std::move(config)) {}
+
+  Result<void> start(sandbox::LauncherProcess launcher, sandbox::Runtimes runtimes);
+  // Stops what was started, in reverse order.
+  void stop();
+  [[nodiscard]] json::object ready() const;
+  [[nodiscard]] bool credentials_made() const { return credentials_made_; }
+
+ private:
+  Result<void> open_stores();
+  Result<void> start_services();
+  Result<void> listen();
+
+  Config config_;
+  RealClock clock_;
+  bool credentials_made_ = false;
+  identity::RootCredentials root_;
+  std::string capabilities_json_;
+  std::optional<sandbox::Runtimes> runtimes_;
+  std::unique_ptr<store::Embedded> store_;
+  std::unique_ptr<observe::LogStore> logs_;
+  observe::Metrics metrics_;
+  std::unique_ptr<Reactors> reactors_;
+  std::optional<Scope> scope_;
+  std::unique_ptr<BlockingPool> pool_;
+  std::unique_ptr<sandbox::Launcher> launcher_;
+  std::unique_ptr<dispatch::Dispatcher> dispatcher_;
+  std::unique_ptr<lambda::DispatcherInvoker> invoker_;
+  std::unique_ptr<lambda::Lambda> lambda_;
+  std::unique_ptr<OwnApi> own_api_;
+  std::unique_ptr<Front> front_;
+  std::unique_ptr<http::Server> server_;
+  std::string endpoint_;
+  std::uint16_t port_ = 0;
+};
+
+Result<void> World::open_stores() {
+  auto store = store::Embedded::open(fs::path(config_.data) / "store");
+  if (!store) return std::unexpected(store.error());
+  store_ = std::move(*store);
+  const auto& report = store_->recovery();
+  if (!report.was_clean) {
+    log(Level::kWarn, "the store was not closed by the last server; it has been repaired",
+        {{"records", report.keys}, {"temporary_files_removed", report.temporary_files_removed}});
+  }
+  auto logs = observe::LogStore::open(fs::path(config_.data) / "logs", config_.log_bytes_per_function);
+  if (!logs) return std::unexpected(logs.error());
+  logs_ = std::move(*logs);
+  return {};
+}
+
+Result<void> World::start_services() {
+  dispatch::DispatcherSettings settings;
+  settings.account_concurrency = config_.concurrency;
+  settings.idle_timeout = std::chrono::seconds(config_.idle_timeout);
+  settings.memory_budget_mb = config_.memory_budget_mb;
+  settings.network = config_.network == "none" ? sandbox::NetworkMode::kLoopback : sandbox::NetworkMode::kOutbound;
+  dispatcher_ =
+      std::make_unique<dispatch::Dispatcher>(*reactors_, clock_, *launcher_, *runtimes_, *logs_, metrics_, settings);
+  invoker_ = std::make_unique<lambda::DispatcherInvoker>(*dispatcher_);
+  lambda::LambdaSettings lambda_settings;
+  lambda_settings.account = config_.account;
+  lambda_settings.region = config_.region;
+  lambda_settings.code_directory = (fs::path(config_.data) / "code").string();
+  lambda_settings.account_concurrency = config_.concurrency;
+  lambda_ = std::make_unique<lambda::Lambda>(store_->key_value(), store_->blob(), *pool_, clock_, *reactors_, *invoker_,
+                                             *runtimes_, std::move(lambda_settings));
+  Result<void> loaded;
+  run_on(reactors_->at(0), *scope_, "load", [&]() -> Awaitable<void> { loaded = co_await lambda_->load(); });
+  return loaded;
+}
+
+Result<void> World::listen() {
+  OwnApiParts parts{.clock = &clock_,
+                    .pool = pool_.get(),
+                    .dispatcher = dispatcher_.get(),
+                    .logs = logs_.get(),
+                    .metrics = &metrics_,
+                    .runtimes = &*runtimes_,
+                    .account = config_.account,
+                    .region = config_.region,
+                    .capabilities_json = capabilities_json_};
+  own_api_ = std::make_unique<OwnApi>(std::move(parts));
+  FrontSettings front_settings;
+  front_settings.root.secret_access_key = root_.secret_access_key;
+  front_settings.root.principal = {.account = config_.account,
+                                   .arn = fmt::format("arn:aws:iam::{}:root", config_.account),
+                                   .access_key_id = root_.access_key_id};
+  front_ = std::make_unique<Front>(clock_, std::move(front_settings), *own_api_);
+  front_->add_service("lambda", lambda_->service());
+  front_->set_function_urls([this](http::Request& request, http::ResponseWriter& response) -> Awaitable<void> {
+    return lambda_->serve_function_url(request, response);
+  });
+  front_->set_downloads([this](http::Request& request, http::ResponseWriter& response) -> Awaitable<void> {
+    return lambda_->serve_code_download(request, response);
+  });
+  server_ = std::make_unique<http::Server>(
+      *reactors_, http::ServerLimits{},
+      [this](http::Request& request, http::ResponseWriter& response) { return front_->handle(request, response); });
+  std::optional<http::TlsFiles> tls;
+  if (!config_.tls_key.empty()) {
+    tls = http::TlsFiles{.certificate_chain_path = config_.tls_certificate, .private_key_path = config_.tls_key};
+  }
+  const auto port = server_->listen(config_.listen, tls);
+  if (!port) return std::unexpected(port.error());
+  port_ = *port;
+  std::string host = config_.listen.substr(0, config_.listen.rfind(':'));
+  if (host == "0.0.0.0" || host == "[::]" || host.empty()) host = "127.0.0.1";
+  endpoint_ = fmt::format("{}://{}:{}", tls ? "https" : "http", host, port_);
+  return {};
+}
+
+Result<void> World::start(sandbox::LauncherProcess launcher, sandbox::Runtimes runtimes) {
+  capabilities_json_ = launcher.capabilities_json;
+  runtimes_ = std::move(runtimes);
+  if (config_.root_access_key_id.empty()) {
+    auto root = identity::load_or_make_root_credentials(config_.data, credentials_made_);
+    if (!root) return std::unexpected(root.error());
+    root_ = std::move(*root);
+  } else {
+    root_ = {.access_key_id = config_.root_access_key_id, .secret_access_key = config_.root_secret_access_key};
+  }
+  if (auto opened = open_stores(); !opened) return opened;
+  const std::size_t count =
+      config_.reactors != 0 ? config_.reactors : std::max(1U, std::thread::hardware_concurrency());
+  reactors_ = std::make_unique<Reactors>(clock_, count);
+  scope_.emplace("server");
+  pool_ = std::make_unique<BlockingPool>(kBlockingThreads, kBlockingQueue);
+  launcher_ = sandbox::connect_launcher(reactors_->at(0), std::move(launcher));
+  reactors_->start();
+  if (auto started = start_services(); !started) return started;
+  return listen();
+}
+
+void World::stop() {
+  const auto bound = std::chrono::seconds(config_.drain_timeout);
+  if (own_api_) own_api_->stop();
+  if (server_ && !server_->drain_blocking(bound)) log(Level::kWarn, "connections were cut at the end of the drain");
+  if (dispatcher_) run_on(reactors_->at(0), *scope_, "stop", [&] { return dispatcher_->stop(bound); });
+  if (launcher_) run_on(reactors_->at(0), *scope_, "launcher", [&] { return launcher_->shutdown(); });
+  server_.reset();
+  if (scope_) {
+    scope_->stop();
+    scope_->join_blocking(std::chrono::seconds(5));
+  }
+  pool_.reset();
+  if (reactors_) reactors_->stop();
+  lambda_.reset();
+  dispatcher_.reset();
+  launcher_.reset();
+  reactors_.reset();
+  scope_.reset();
+  logs_.reset();
+  store_.reset();
+}
+
+json::object World::ready() const {
+  return {{"endpoint", endpoint_},
+          {"port", port_},
+          {"region", config_.region},
+          {"account", config_.account},
+          {"pid", ::getpid()}};
+}
+
+Result<void> write_server_file(const Config& config, const json::object& ready) {
+  const fs::path path = fs::path(config.data) / cli::kServerFile;
+  const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+  if (!fd) return fail_errno(path.string());
+  const std::string text = to_json(ready) + "\n";
+  if (::write(fd.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()))
+    return fail_errno(path.string());
+  return {};
+}
+
+void say_ready(const Config& config, const World& world, const cli::ServeOptions& options) {
+  const json::object ready = world.ready();
+  const std::string endpoint(get_string(ready, "endpoint"));
+  if (world.credentials_made()) {
+    fmt::print("Root credentials are in {}/{} (readable by you only). Use them: eval $(mayfly env)\n", config.data,
+               identity::kCredentialsFile);
+  }
+  fmt::print("mayfly {} is ready at {}, data in {}\n", MAYFLY_VERSION, endpoint, config.data);
+  std::fflush(stdout);
+  if (options.control_fd >= 0) {
+    UniqueFd control(options.control_fd);
+    const std::string text = to_json(ready) + "\n";
+    [[maybe_unused]] const ssize_t written = ::write(control.get(), text.data(), text.size());
+  }
+}
+
+sigset_t stop_signals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  return signals;
+}
+
+int serve_configured(const Config& config, const cli::ServeOptions& options, const cli::Output& out) {
+  static RealClock log_clock;
+  configure_log(level_of(config.log_level), format_of(config.log_format), log_clock);
+  if (const auto made = make_private_folder(config.data); !made) return out.failure(made.error());
+  auto runtimes =
+      sandbox::Runtimes::discover((fs::path(config.data) / "runtime").string(), split_paths(config.runtime_paths));
+  if (!runtimes) return out.failure(runtimes.error());
+  runtimes->allow_substitutes(config.runtime_substitute);
+
+  sandbox::LauncherSettings settings;
+  settings.state_directory = (fs::path(config.data) / "sandboxes").string();
+  settings.allow_degraded = config.allow_degraded;
+  settings.network = config.network == "none" ? sandbox::NetworkMode::kLoopback : sandbox::NetworkMode::kOutbound;
+  auto launcher = sandbox::fork_launcher(settings);
+  if (!launcher) return out.failure(launcher.error());
+  if (const auto machine = sandbox::capabilities_from_json(launcher->capabilities_json)) {
+    for (const auto& capability : machine->all) {
+      if (capability.present) continue;
+      log(capability.required ? Level::kWarn : Level::kInfo, "this machine lacks a capability",
+          {{"capability", capability.name}, {"detail", capability.detail}, {"meaning", capability.meaning}});
+    }
+  }
+
+  // Blocked before any thread exists, so that every thread inherits it and only sigwait() below sees them.
+  const sigset_t signals = stop_signals();
+  ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  ::signal(SIGPIPE, SIG_IGN);
+  if (const auto dropped = drop_privileges(); !dropped) return out.failure(dropped.error());
+
+  World world(config);
+  if (const auto started = world.start(std::move(*launcher), std::move(*runtimes)); !started) {
+    const int code = out.failure(started.error());
+    world.stop();
+    return code;
+  }
+  if (const auto written = write_server_file(config, world.ready()); !written) {
+    log(Level::kWarn, "the command line will not find this server by itself", {{"error", written.error().message}});
+  }
+  say_ready(config, world, options);
+  int signal = 0;
+  ::sigwait(&signals, &signal);
+  log(Level::kInfo, "stopping", {{"signal", signal}});
+  world.stop();
+  return 0;
+}
+
+}  // namespace
+
+std::string settings_help() {
+  std::string text = "Settings, as TOML in the file, NAME=VALUE with --set, or environment variables:\n";
+  for (const auto& setting : setting_docs()) {
+    text +=
+        fmt::format("  {:<24} {}{}\n  {:<24} {}\n", setting.name, setting.help,
+                    setting.fallback.empty() ? "" : fmt::format(" [{}]", setting.fallback), "", setting.environment);
+  }
+  return text;
+}
+
+int serve(const cli::ServeOptions& options) {
+  const cli::Output out = cli::make_output(false);
+  std::optional<fs::path> file;
+  if (options.config_file) file = *options.config_file;
+  const auto config = load_config(file, mayfly_environment(), options.settings);
+  if (!config) {
+    std::ignore = out.failure(config.error());
+    return 2;
+  }
+  return serve_configured(*config, options, out);
+}
+
+}  // namespace mayfly::app
