@@ -25,6 +25,8 @@ SCALARS = {
 }
 LOCATIONS = {"uri": "kUri", "querystring": "kQuery", "header": "kHeader", "headers": "kHeaders",
              "statusCode": "kStatusCode"}
+# What the service says of a blob that is the whole body; the models do not tell.
+BLOB_CONTENT_TYPES = {"lambda": "application/json"}
 TIMES = {"unixTimestamp": "kEpochSeconds", "iso8601": "kIso8601", "rfc822": "kHttpDate"}
 KEYWORDS = {"and", "auto", "bool", "break", "case", "catch", "char", "class", "concept", "const", "continue",
             "default", "delete", "do", "double", "else", "enum", "explicit", "export", "extern", "false", "float",
@@ -297,6 +299,8 @@ class Generator:
                 "      .signing_name = %s," % literal(metadata.get("signingName") or metadata["endpointPrefix"]),
                 "      .target_prefix = %s," % literal(metadata.get("targetPrefix", "")),
                 "      .protocol = WireProtocol::%s," % self.protocol(),
+                "      .blob_content_type = %s," % literal(
+                    BLOB_CONTENT_TYPES.get(self.service, "application/octet-stream")),
                 "      .operations = kOperations,", "      .errors = known};", "  return model;", "}", ""]
         for name in self.operations:
             if name in self.wanted:

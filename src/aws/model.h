@@ -93,7 +93,8 @@ struct ServiceModel {
   std::string_view signing_name = {};   // "lambda"
   std::string_view target_prefix = {};  // X-Amz-Target's part before the dot; "" for REST protocols
   WireProtocol protocol = WireProtocol::kRestJson;
-  std::span<const OperationModel> operations = {};  // all of the model, generated or not
+  std::string_view blob_content_type = "application/octet-stream";  // of a blob that is a response's whole body
+  std::span<const OperationModel> operations = {};                  // all of the model, generated or not
   std::span<const ErrorModel* const> errors = {};
 };
 

@@ -1,0 +1,20 @@
+#include "aws/api.h"
+
+namespace mayfly::aws::common_errors {
+
+const ErrorModel AccessDeniedException{.code = "AccessDeniedException", .status = 403, .sender_fault = true};
+const ErrorModel ExpiredTokenException{.code = "ExpiredTokenException", .status = 403, .sender_fault = true};
+const ErrorModel IncompleteSignatureException{
+    .code = "IncompleteSignatureException", .status = 400, .sender_fault = true};
+const ErrorModel InternalFailure{.code = "InternalFailure", .status = 500, .sender_fault = false};
+const ErrorModel InvalidSignatureException{.code = "InvalidSignatureException", .status = 403, .sender_fault = true};
+const ErrorModel MissingAuthenticationTokenException{
+    .code = "MissingAuthenticationTokenException", .status = 403, .sender_fault = true};
+const ErrorModel NotImplemented{.code = "NotImplemented", .status = 501, .sender_fault = false};
+const ErrorModel SerializationException{.code = "SerializationException", .status = 400, .sender_fault = true};
+const ErrorModel UnknownOperationException{.code = "UnknownOperationException", .status = 404, .sender_fault = true};
+const ErrorModel UnrecognizedClientException{
+    .code = "UnrecognizedClientException", .status = 403, .sender_fault = true};
+const ErrorModel ValidationException{.code = "ValidationException", .status = 400, .sender_fault = true};
+
+}  // namespace mayfly::aws::common_errors

@@ -1,0 +1,107 @@
+// A service at work: route, parse, validate, run, write. The one place where an exception of an operation ends.
+#include <fmt/format.h>
+
+#include <exception>
+
+#include "aws/api.h"
+#include "aws/model.h"
+#include "aws/protocol.h"
+#include "aws/validate.h"
+#include "base/log.h"
+
+namespace mayfly::aws {
+
+namespace {
+
+ApiError plain_error(const ErrorModel& model, std::string message) {
+  ApiError error;
+  error.model = &model;
+  error.message = std::move(message);
+  return error;
+}
+
+void report_defect(std::string_view service, std::string_view operation, std::string_view what) {
+  log(Level::kError, "an operation threw", {{"service", service}, {"operation", operation}, {"what", what}});
+}
+
+const ErrorModel& failure_of(const ServiceModel& model) {
+  for (const auto* error : model.errors) {
+    if (error->code == "ServiceException") return *error;
+  }
+  return common_errors::InternalFailure;
+}
+
+}  // namespace
+
+Service::Service(const ServiceModel& model)
+    : model_(model), protocol_(make_protocol(model)), bound_(model.operations.size()) {
+  MAYFLY_ASSERT(protocol_ != nullptr);
+}
+
+Service::~Service() = default;
+
+void Service::bind_erased(const OperationModel& operation, std::unique_ptr<const Bound> bound) {
+  const auto index = static_cast<std::size_t>(&operation - model_.operations.data());
+  MAYFLY_ASSERT(index < bound_.size());
+  MAYFLY_ASSERT(bound_[index] == nullptr);
+  bound_[index] = std::move(bound);
+}
+
+http::Response Service::error_response(const CallContext& context, const ApiError& error) const {
+  auto response = protocol_->write_error(error);
+  response.head.headers.set("x-amzn-RequestId", context.request_id);
+  return response;
+}
+
+Awaitable<void> Service::serve(const CallContext& context, http::Request& request, std::string body,
+                               http::ResponseWriter& response) const {
+  std::optional<ApiError> error;
+  Call call;
+  const Bound* bound = nullptr;
+  const auto route = protocol_->route(request.head);
+  if (!route) {
+    error = plain_error(common_errors::UnknownOperationException, "");
+  } else {
+    const auto& operation = *route->operation;
+    bound = bound_[static_cast<std::size_t>(&operation - model_.operations.data())].get();
+    if (bound == nullptr) {
+      error = plain_error(common_errors::NotImplemented,
+                          fmt::format("The operation {} of {} is not implemented", operation.name, model_.name));
+    } else if (auto parsed = protocol_->parse(*route, request.head, std::move(body)); !parsed) {
+      error = std::move(parsed.error());
+    } else {
+      call = std::move(*parsed);
+      if (operation.input != nullptr) error = validate(*operation.input, call);
+    }
+  }
+  if (error) {
+    auto answer = error_response(context, *error);
+    [[maybe_unused]] const auto sent = co_await response.send(std::move(answer));
+    co_return;
+  }
+  co_await serve_bound(*route->operation, *bound, context, std::move(call), response);
+}
+
+Awaitable<void> Service::serve_bound(const OperationModel& operation, const Bound& bound, const CallContext& context,
+                                     Call call, http::ResponseWriter& response) const {
+  http::Response answer;
+  try {
+    auto reply = co_await bound.run(context, std::move(call), response);
+    if (!reply) {
+      answer = error_response(context, reply.error());
+    } else if (reply->written) {
+      co_return;
+    } else {
+      answer = protocol_->write(operation, std::move(*reply));
+      answer.head.headers.set("x-amzn-RequestId", context.request_id);
+    }
+  } catch (const std::exception& defect) {
+    report_defect(model_.name, operation.name, defect.what());
+    answer = error_response(context, plain_error(failure_of(model_), "The service failed to handle the request."));
+  }
+  // Where a streamed answer has begun it cannot be taken back; the connection is cut for want of finish().
+  if (response.started()) co_return;
+  [[maybe_unused]] const auto sent = co_await response.send(std::move(answer));
+}
+
+}  // namespace mayfly::aws
