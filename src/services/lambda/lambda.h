@@ -1,0 +1,65 @@
+// The Lambda service: control plane, invocations, function URLs, links to code.
+//
+// Operation.   Records live in memory (Tables) and in the store; every change is one durable compare-and-set before it
+//              is acknowledged. Packages go to the blob store and are unpacked once to <code_directory>/<sha256>/.
+// Concurrency. Any reactor; nothing is locked across a wait.
+// Limits.      AWS's own: 50 MB zipped, 250 MB unzipped, 6 MB payloads, 50 tags, 5 layers, 4 KB of environment.
+// Recovery.    load() reads all records and unpacks again what is missing in the code folder.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "aws/api.h"
+#include "base/async.h"
+#include "base/clock.h"
+#include "http/server.h"
+#include "services/lambda/invoker.h"
+#include "store/blob.h"
+#include "store/key_value.h"
+
+namespace mayfly::lambda {
+
+struct LambdaSettings {
+  std::string account = "000000000000";
+  std::string region = "us-east-1";
+  std::string endpoint_url = "http://localhost:4566";  // what links and URLs are made of where the Host header is odd
+  std::string code_directory;                          // absolute; made by load()
+  std::string url_domain = "localhost";                // <id>.lambda-url.<region>.<url_domain>
+  std::uint32_t account_concurrency = 1000;
+  // Asked when a function is created or its runtime changes; an error refuses it with its message. Empty: no question.
+  std::function<Result<void>(const std::string& runtime)> check_runtime;
+};
+
+class Lambda {
+ public:
+  Lambda(store::KeyValue& store, store::Blob& blobs, BlockingPool& pool, Clock& clock, Invoker& invoker,
+         LambdaSettings settings);
+  ~Lambda();
+  Lambda(const Lambda&) = delete;
+  Lambda& operator=(const Lambda&) = delete;
+
+  Awaitable<Result<void>> load();
+  [[nodiscard]] aws::Service& service();
+
+  // Function URLs. Hosts are "<id>.lambda-url.<region>.<url_domain>[:port]".
+  [[nodiscard]] bool is_function_url_host(std::string_view host) const;
+  // True where the URL has AuthType AWS_IAM: the front then verifies the signature (service "lambda") and passes the
+  // caller, or answers the refusal itself.
+  [[nodiscard]] bool function_url_needs_caller(std::string_view host) const;
+  Awaitable<void> serve_function_url(const aws::CallContext& context, std::optional<aws::Principal> caller,
+                                     http::Request& request, http::ResponseWriter& response);
+
+  // Links of GetFunction and GetLayerVersion: GET /_mayfly/code/<sha>?expires=..&signature=.. ; no other signature.
+  [[nodiscard]] static bool is_code_path(std::string_view path);
+  Awaitable<void> serve_code(http::Request& request, http::ResponseWriter& response);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace mayfly::lambda
