@@ -219,6 +219,11 @@ std::vector<Mount> system_mounts() {
     std::error_code error;
     if (fs::exists(piece, error)) mounts.push_back({piece, piece});
   }
+  // Debian's Java keeps its configuration there and links to it.
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator("/etc", error)) {
+    if (entry.path().filename().string().starts_with("java-")) mounts.push_back({entry.path(), entry.path()});
+  }
   return mounts;
 }
 
