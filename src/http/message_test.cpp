@@ -1,0 +1,34 @@
+#include "http/message.h"
+
+#include <gtest/gtest.h>
+
+namespace mayfly::http {
+namespace {
+
+TEST(Headers, NamesCompareWithoutCaseAndRepeat) {
+  Headers headers;
+  headers.add("X-One", "1");
+  headers.add("x-one", "2");
+  headers.add("Other", "3");
+  EXPECT_EQ(headers.get("X-ONE"), "1");
+  EXPECT_EQ(headers.find("absent"), nullptr);
+  EXPECT_EQ(headers.get("absent"), "");
+  headers.set("X-one", "4");
+  EXPECT_EQ(headers.size(), 2U);
+  EXPECT_EQ(headers.get("x-one"), "4");
+  headers.erase("OTHER");
+  EXPECT_EQ(headers.size(), 1U);
+}
+
+TEST(RequestHead, SplitsPathAndQueryAtTheFirstMark) {
+  RequestHead head;
+  head.target = "/a%3Fb?c=d?e";
+  EXPECT_EQ(head.path(), "/a%3Fb");
+  EXPECT_EQ(head.query(), "c=d?e");
+  head.target = "/a";
+  EXPECT_EQ(head.path(), "/a");
+  EXPECT_EQ(head.query(), "");
+}
+
+}  // namespace
+}  // namespace mayfly::http
