@@ -6,14 +6,33 @@
 #include "base/crypto.h"
 #include "base/encoding.h"
 #include "base/ids.h"
+#include "services/lambda/lambda.h"
 
 namespace mayfly::app {
 namespace {
 
-bool is_function_url_host(std::string_view host) {
-  host = host.substr(0, host.find(':'));
-  return host.find(".lambda-url.") != std::string_view::npos;
-}
+// A request whose body has been read already, as it must be to check its signature.
+class ReadRequest final : public http::Request {
+ public:
+  ReadRequest(http::Request& original, std::string body) : original_(original), body_(std::move(body)) {
+    head = original.head;
+    length_ = body_.size();
+  }
+  Awaitable<Result<std::string>> read() override { co_return std::exchange(body_, {}); }
+  Awaitable<Result<std::string>> read_all(std::size_t limit) override {
+    if (body_.size() > limit) co_return fail(ErrorCode::kTooLarge, "the body is too large");
+    co_return std::exchange(body_, {});
+  }
+  [[nodiscard]] const http::Headers& trailers() const override { return original_.trailers(); }
+  [[nodiscard]] std::optional<std::uint64_t> content_length() const override { return length_; }
+  [[nodiscard]] std::string_view peer_address() const override { return original_.peer_address(); }
+  [[nodiscard]] bool is_tls() const override { return original_.is_tls(); }
+
+ private:
+  http::Request& original_;
+  std::string body_;
+  std::uint64_t length_ = 0;
+};
 
 aws::ApiError too_large(std::size_t limit) {
   static const aws::ErrorModel kModel{.code = "RequestEntityTooLargeException", .status = 413, .sender_fault = true};
@@ -62,8 +81,8 @@ Awaitable<void> send_json(http::ResponseWriter& response, json::value body) {
   std::ignore = co_await response.send(std::move(answer));
 }
 
-Front::Front(const Clock& clock, FrontSettings settings, OwnApi& own)
-    : clock_(clock), settings_(std::move(settings)), own_(own) {}
+Front::Front(const Clock& clock, FrontSettings settings, OwnApi& own, lambda::Lambda& lambda)
+    : clock_(clock), settings_(std::move(settings)), own_(own), lambda_(lambda) {}
 
 void Front::add_service(const std::string& signing_name, const aws::Service& service) {
   services_[signing_name] = &service;
@@ -71,10 +90,10 @@ void Front::add_service(const std::string& signing_name, const aws::Service& ser
 
 Awaitable<void> Front::handle(http::Request& request, http::ResponseWriter& response) {
   const std::string_view path = request.head.path();
-  if (is_function_url_host(request.head.headers.get("Host"))) {
-    co_await function_urls_(request, response);
-  } else if (path.starts_with("/_mayfly/code/")) {
-    co_await downloads_(request, response);
+  if (lambda_.is_function_url_host(request.head.headers.get("Host"))) {
+    co_await handle_function_url(request, response);
+  } else if (lambda::Lambda::is_code_path(path)) {
+    co_await lambda_.serve_code(request, response);
   } else if (path == "/_mayfly/health") {
     json::value healthy = json::object{{"status", "ok"}, {"version", MAYFLY_VERSION}};
     co_await send_json(response, std::move(healthy));
@@ -86,14 +105,15 @@ Awaitable<void> Front::handle(http::Request& request, http::ResponseWriter& resp
   }
 }
 
-Awaitable<void> Front::handle_api(http::Request& request, http::ResponseWriter& response) {
-  const std::string request_id = uuid4();
+Awaitable<std::optional<Front::Authenticated>> Front::authenticate(http::Request& request,
+                                                                   http::ResponseWriter& response,
+                                                                   std::string request_id) {
   auto body = co_await request.read_all(settings_.body_limit);
   if (!body) {
-    if (body.error().code == ErrorCode::kClosed) co_return;
+    if (body.error().code == ErrorCode::kClosed) co_return std::nullopt;
     const aws::ApiError error = body_error(body.error(), settings_.body_limit);
     co_await send_error(response, error, request_id);
-    co_return;
+    co_return std::nullopt;
   }
   const auto lookup = [this](std::string_view id) -> std::optional<aws::Secret> {
     if (!constant_time_equal(id, settings_.root.principal.access_key_id)) return std::nullopt;
@@ -101,36 +121,62 @@ Awaitable<void> Front::handle_api(http::Request& request, http::ResponseWriter& 
   };
   const std::string hash = hex_encode(sha256(*body));
   const aws::VerifySettings verify_settings;
-  const auto verified = aws::verify(request.head, hash, clock_.now(), lookup, verify_settings);
+  auto verified = aws::verify(request.head, hash, clock_.now(), lookup, verify_settings);
   if (!verified) {
     co_await send_error(response, verified.error(), request_id);
-    co_return;
+    co_return std::nullopt;
   }
   if (verified->payload_hash.starts_with("STREAMING-")) {
     auto decoded = aws::decode_chunked_payload(request.head, std::move(*body), settings_.root);
     if (!decoded) {
       co_await send_error(response, decoded.error(), request_id);
-      co_return;
+      co_return std::nullopt;
     }
     *body = std::move(*decoded);
   }
-  if (verified->service == "mayfly") {
+  co_return Authenticated{.body = std::move(*body), .caller = std::move(*verified)};
+}
+
+Awaitable<void> Front::handle_function_url(http::Request& request, http::ResponseWriter& response) {
+  aws::CallContext context;
+  context.request_id = uuid4();
+  context.host = request.head.headers.get("Host");
+  context.tls = request.is_tls();
+  if (!lambda_.function_url_needs_caller(context.host)) {
+    co_await lambda_.serve_function_url(context, std::nullopt, request, response);
+    co_return;
+  }
+  auto authenticated = co_await authenticate(request, response, context.request_id);
+  if (!authenticated) co_return;
+  context.principal = authenticated->caller.principal;
+  context.region = authenticated->caller.region;
+  ReadRequest read_request(request, std::move(authenticated->body));
+  std::optional<aws::Principal> caller = context.principal;
+  co_await lambda_.serve_function_url(context, std::move(caller), read_request, response);
+}
+
+Awaitable<void> Front::handle_api(http::Request& request, http::ResponseWriter& response) {
+  const std::string request_id = uuid4();
+  auto authenticated = co_await authenticate(request, response, request_id);
+  if (!authenticated) co_return;
+  const aws::Verified& caller = authenticated->caller;
+  if (caller.service == "mayfly") {
     co_await own_.handle(request, response);
     co_return;
   }
-  const auto service = services_.find(verified->service);
+  const auto service = services_.find(caller.service);
   if (service == services_.end()) {
-    const aws::ApiError error = unknown_service(verified->service);
+    const aws::ApiError error = unknown_service(caller.service);
     co_await send_error(response, error, request_id);
     co_return;
   }
   aws::CallContext context;
   context.request_id = request_id;
-  context.principal = verified->principal;
-  context.region = verified->region;
+  context.principal = caller.principal;
+  context.region = caller.region;
   context.host = request.head.headers.get("Host");
   context.tls = request.is_tls();
-  co_await service->second->serve(context, request, std::move(*body), response);
+  co_await service->second->serve(context, request, std::move(authenticated->body), response);
 }
 
 }  // namespace mayfly::app

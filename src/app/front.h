@@ -3,18 +3,21 @@
 // Operation.   Function URLs by host name; Mayfly's own paths under /_mayfly and /metrics; everything else is an AWS
 // API
 //              call, authenticated by SigV4 and given to the service of its credential scope.
-// Concurrency. handle() runs on each connection's reactor; the front holds no state that changes but a stop flag.
+// Concurrency. handle() runs on each connection's reactor; the front holds no state that changes.
 #pragma once
 
-#include <atomic>
 #include <map>
-#include <memory>
+#include <optional>
 #include <string>
 
 #include "aws/api.h"
 #include "aws/sigv4.h"
 #include "base/async.h"
 #include "http/server.h"
+
+namespace mayfly::lambda {
+class Lambda;
+}
 
 namespace mayfly::app {
 
@@ -27,26 +30,29 @@ struct FrontSettings {
 
 class Front {
  public:
-  using RawHandler = std::function<Awaitable<void>(http::Request&, http::ResponseWriter&)>;
-  Front(const Clock& clock, FrontSettings settings, OwnApi& own);
+  Front(const Clock& clock, FrontSettings settings, OwnApi& own, lambda::Lambda& lambda);
 
   // Bound once, before the first request.
   void add_service(const std::string& signing_name, const aws::Service& service);
-  // Hosts "<id>.lambda-url.<region>.localhost" and paths "/_mayfly/code/..." authenticate for themselves.
-  void set_function_urls(RawHandler handler) { function_urls_ = std::move(handler); }
-  void set_downloads(RawHandler handler) { downloads_ = std::move(handler); }
 
   Awaitable<void> handle(http::Request& request, http::ResponseWriter& response);
 
  private:
+  struct Authenticated {
+    std::string body;  // decoded where it came signed in chunks
+    aws::Verified caller;
+  };
+  // Reads and authenticates a request; where that fails it has been answered and nullopt is returned.
+  Awaitable<std::optional<Authenticated>> authenticate(http::Request& request, http::ResponseWriter& response,
+                                                       std::string request_id);
   Awaitable<void> handle_api(http::Request& request, http::ResponseWriter& response);
+  Awaitable<void> handle_function_url(http::Request& request, http::ResponseWriter& response);
 
   const Clock& clock_;
   FrontSettings settings_;
   OwnApi& own_;
+  lambda::Lambda& lambda_;
   std::map<std::string, const aws::Service*, std::less<>> services_;
-  RawHandler function_urls_;
-  RawHandler downloads_;
 };
 
 // Writes an error in the form of the JSON protocols.

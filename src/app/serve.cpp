@@ -145,8 +145,13 @@ Result<void> World::start_services() {
   lambda_settings.region = config_.region;
   lambda_settings.code_directory = (fs::path(config_.data) / "code").string();
   lambda_settings.account_concurrency = config_.concurrency;
-  lambda_ = std::make_unique<lambda::Lambda>(store_->key_value(), store_->blob(), *pool_, clock_, *reactors_, *invoker_,
-                                             *runtimes_, std::move(lambda_settings));
+  lambda_settings.check_runtime = [this](const std::string& runtime) -> Result<void> {
+    const auto plan = runtimes_->plan(runtime, "");
+    if (!plan) return std::unexpected(plan.error());
+    return {};
+  };
+  lambda_ = std::make_unique<lambda::Lambda>(store_->key_value(), store_->blob(), *pool_, clock_, *invoker_,
+                                             std::move(lambda_settings));
   Result<void> loaded;
   run_on(reactors_->at(0), *scope_, "load", [&]() -> Awaitable<void> { loaded = co_await lambda_->load(); });
   return loaded;
@@ -168,14 +173,8 @@ Result<void> World::listen() {
   front_settings.root.principal = {.account = config_.account,
                                    .arn = fmt::format("arn:aws:iam::{}:root", config_.account),
                                    .access_key_id = root_.access_key_id};
-  front_ = std::make_unique<Front>(clock_, std::move(front_settings), *own_api_);
+  front_ = std::make_unique<Front>(clock_, std::move(front_settings), *own_api_, *lambda_);
   front_->add_service("lambda", lambda_->service());
-  front_->set_function_urls([this](http::Request& request, http::ResponseWriter& response) -> Awaitable<void> {
-    return lambda_->serve_function_url(request, response);
-  });
-  front_->set_downloads([this](http::Request& request, http::ResponseWriter& response) -> Awaitable<void> {
-    return lambda_->serve_code_download(request, response);
-  });
   server_ = std::make_unique<http::Server>(
       *reactors_, http::ServerLimits{},
       [this](http::Request& request, http::ResponseWriter& response) { return front_->handle(request, response); });
