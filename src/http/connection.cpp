@@ -192,6 +192,11 @@ Awaitable<void> Connection::refuse(int status) {
 
 Awaitable<void> Connection::linger() {
   set_deadline(kLingerTime);
+  if (stream_->is_tls() && reading_) {
+    // TLS ends by an exchange of messages, which cannot go on while another read is waiting for the peer's.
+    stream_->cancel();
+    while (reading_) static_cast<void>(co_await read_done_.wait_until(kNoDeadline));
+  }
   co_await stream_->shutdown();
   // Nothing of the request is left to come, so nothing can cause a reset.
   if (body_done_ && !body_error_ && buffered().empty()) co_return;
