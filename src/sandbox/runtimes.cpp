@@ -195,13 +195,21 @@ Result<void> write_clients(const fs::path& directory) {
 // cannot write it themselves. Not having it is no error.
 void compile_python_client(const fs::path& directory, const Interpreter& python) {
   const fs::path cache = directory / "__pycache__";
-  const fs::path compiled = cache / fmt::format("lambda_client.cpython-3{}.pyc", python.version);
-  const fs::path source = directory / "lambda_client.py";
-  std::error_code error;
-  if (fs::exists(compiled, error) && fs::last_write_time(compiled, error) >= fs::last_write_time(source, error)) return;
-  output_of({python.path, "-S", "-I", "-m", "py_compile", source.string()});
+  std::vector<std::string> command = {python.path, "-S", "-I", "-m", "py_compile"};
+  std::vector<fs::path> made = {cache};
+  bool complete = true;
+  for (const char* module : {"lambda_client", "lambda_json"}) {
+    const fs::path source = directory / fmt::format("{}.py", module);
+    made.push_back(cache / fmt::format("{}.cpython-3{}.pyc", module, python.version));
+    command.push_back(source.string());
+    std::error_code error;
+    complete = complete && fs::exists(made.back(), error) &&
+               fs::last_write_time(made.back(), error) >= fs::last_write_time(source, error);
+  }
+  if (complete) return;
+  output_of(command);
   chmod(cache.c_str(), 0755);
-  chmod(compiled.c_str(), 0644);
+  for (std::size_t i = 1; i < made.size(); ++i) chmod(made[i].c_str(), 0644);
 }
 
 // What every instance sees of the host. Of /etc only what programs need to find libraries and check certificates: its

@@ -11,6 +11,7 @@ import sys
 import time
 
 import _socket
+import lambda_json
 
 API = "/2018-06-01/runtime/"
 MAX_HEADER_BYTES = 1 << 20
@@ -214,49 +215,9 @@ def json_header(headers, name, title):
     if not text:
         return None
     try:
-        return json.loads(text)
+        return lambda_json.loads(text)
     except ValueError as e:
         raise Fault("Runtime.LambdaContextUnmarshalError", f"Unable to parse {title} JSON: {e}")
-
-
-class Encoder:
-    """JSON as Lambda writes it: decimals as numbers of the same digits, bytes inside a value as text."""
-
-    def __init__(self):
-        # Runtimes before 3.12 escape what is not ASCII, later ones do not.
-        self.ascii_only = runtime_version() < (3, 12)
-        # The standard encoder cannot write a number from text. A decimal becomes a marked string whose marks and
-        # quotes are removed afterwards; the mark is random, so no function's own text can hold it.
-        self.mark = os.urandom(16).hex()
-        self.marked = False
-        self.encode_value = json.JSONEncoder(ensure_ascii=self.ascii_only, default=self.default).encode
-
-    def default(self, value):
-        if isinstance(value, (bytes, bytearray)):
-            return value.decode("utf-8")
-        decimal = sys.modules.get("decimal")
-        if decimal is not None and isinstance(value, decimal.Decimal):
-            if value.is_nan():
-                return float("nan")
-            self.marked = True
-            return f"{self.mark}{value}{self.mark}"
-        raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
-
-    def encode(self, value):
-        text = self.encode_value(value)
-        if self.marked:
-            self.marked = False
-            text = text.replace('"' + self.mark, "").replace(self.mark + '"', "")
-        return text.encode("utf-8")
-
-
-def runtime_version():
-    name = os.environ.get("AWS_EXECUTION_ENV", "")
-    try:
-        major, minor = name.rpartition("python")[2].split(".")
-        return int(major), int(minor)
-    except ValueError:
-        return tuple(sys.version_info[:2])
 
 
 def load_handler(handler):
@@ -299,6 +260,8 @@ def error_object(exception, invocation_id):
 
 def log_error(error):
     if LOG_JSON:
+        import json
+
         line = {"timestamp": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "level": "ERROR", **error}
         sys.stdout.write(json.dumps(line, ensure_ascii=False) + "\n")
         return
@@ -315,7 +278,6 @@ def log_error(error):
 
 LOG_JSON = os.environ.get("AWS_LAMBDA_LOG_FORMAT", "").upper() == "JSON"
 OWN_FILES = set()
-json = None  # imported by main(), after the search path is set
 
 
 def set_up_logging(logging):
@@ -350,6 +312,8 @@ def set_up_logging(logging):
 
 
 def json_formatter(logging):
+    import json
+
     known = set(logging.LogRecord("", 0, "", 0, "", (), None).__dict__) | {"aws_request_id", "taskName", "message"}
 
     class JsonFormatter(logging.Formatter):
@@ -423,7 +387,7 @@ def handle(handler, headers, body, encoder):
     event = body
     if headers.get("content-type", "application/json") == "application/json":
         try:
-            event = json.loads(body)
+            event = lambda_json.loads(body)
         except ValueError as e:
             raise Fault("Runtime.UnmarshalError", f"Unable to unmarshal input: {e}")
     result = handler(event, context)
@@ -443,6 +407,8 @@ def check(status, what):
 
 
 def post_error(client, path, error):
+    import json
+
     body = json.dumps(error).encode("ascii")
     header_type = error["errorType"].encode("ascii", "replace").decode().replace("\r", " ").replace("\n", " ")
     headers = f"Content-Type: application/json\r\nLambda-Runtime-Function-Error-Type: {header_type}\r\n"
@@ -450,12 +416,9 @@ def post_error(client, path, error):
 
 
 def main():
-    global json, request_id
-    OWN_FILES.update((__file__, sys.argv[0]))
+    global request_id
+    OWN_FILES.update((__file__, lambda_json.__file__, sys.argv[0]))
     set_up_process()
-    import json as json_module
-
-    json = json_module
     client = Client(os.environ["AWS_LAMBDA_RUNTIME_API"])
     try:
         handler = load_handler(os.environ.get("_HANDLER", ""))
@@ -466,7 +429,7 @@ def main():
         post_error(client, "init/error", error)
         sys.exit(1)
 
-    encoder = Encoder()
+    encoder = lambda_json.Encoder()
     while True:
         status, headers, body = client.request("GET", "invocation/next")
         if status != 200:
