@@ -32,7 +32,7 @@ lint: setup ## clang-format, clang-tidy and the house rules
 format: ## Format the sources in place
 	@clang-format-19 -i $$(git ls-files '*.cpp' '*.h')
 
-bench: build ## Measure cold and warm invokes beside the machine's floor
+bench: build setup-tests ## Measure cold and warm invokes beside the machine's floor
 	@.venv/bin/python bench/bench.py
 
 conformance: build setup-tests ## Replay recorded AWS calls and print a table per service
