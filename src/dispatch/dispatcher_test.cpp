@@ -262,6 +262,7 @@ class World {
     invocation->payload = std::move(payload);
     invocation->invoked_function_arn = target->function_arn;
     invocation->trace_id = "Root=1-2-3";
+    invocation->client_context = "{\n\"custom\":1}";
     invocation->sink = std::move(sink);
     invocation->response_limit = limit;
     run("invoke", [this, call, target, invocation] { return invoke(call, target, invocation); });
@@ -331,6 +332,7 @@ TEST(Dispatcher, ReusesAnInstanceAndReportsColdAndWarm) {
     while (auto event = client.next()) {
       EXPECT_EQ(event->headers.at("lambda-runtime-trace-id"), "Root=1-2-3");
       EXPECT_EQ(event->headers.at("lambda-runtime-deadline-ms"), "1767225603000");
+      EXPECT_EQ(event->headers.at("lambda-runtime-client-context"), "{ \"custom\":1}");
       client.print("hello\npartial");
       const auto reply = client.respond(*event, "{\"n\":" + event->body + "}");
       if (!reply) break;
@@ -722,6 +724,78 @@ TEST(Dispatcher, StopGivesUpWhatDoesNotEndInTime) {
   world.until([&] { return call->done(); });
   EXPECT_EQ(call->result->error().code, ErrorCode::kCancelled);
   world.until([&] { return world.states().empty(); });
+}
+
+// Callers on two reactors, in real time, while runtimes die between invocations.
+class Load {
+ public:
+  Load(Dispatcher& dispatcher, std::shared_ptr<const Target> target)
+      : dispatcher_(dispatcher), target_(std::move(target)) {}
+  Awaitable<void> caller(int count) {
+    for (int i = 0; i < count; ++i) {
+      Invocation invocation;
+      invocation.request_id = uuid4();
+      invocation.payload = "\"" + invocation.request_id + "\"";
+      const std::string expected = invocation.payload;
+      auto result = co_await dispatcher_.invoke(target_, std::move(invocation));
+      if (result && result->payload == expected) ++right;
+    }
+  }
+  std::atomic<int> right{0};
+
+ private:
+  Dispatcher& dispatcher_;
+  std::shared_ptr<const Target> target_;
+};
+
+TEST(Dispatcher, ServesCallersOnSeveralReactorsExactlyOnce) {
+  constexpr int kCallers = 8;
+  constexpr int kCalls = 40;
+  std::mutex mutex;
+  std::map<std::string, int> runs;
+  const auto folder = std::filesystem::temp_directory_path() / ("mayfly-dispatch-test-" + random_hex(8));
+  RealClock clock;
+  Reactors reactors(clock, 2);
+  FakeLauncher launcher([&](RuntimeClient& client, int number) {
+    for (int served = 0; served < 3 + number % 20; ++served) {
+      const auto event = client.next();
+      if (!event || event->status != 200) break;
+      {
+        const std::lock_guard lock(mutex);
+        ++runs[RuntimeClient::id(*event)];
+      }
+      if (!client.respond(*event, event->body)) break;
+    }
+    return exit_status(0);
+  });
+  auto logs = observe::LogStore::open(folder, 1 << 20);
+  observe::Metrics metrics;
+  Dispatcher dispatcher(reactors, clock, launcher, runtimes(), **logs, metrics, DispatcherSettings());
+  auto target = std::make_shared<Target>();
+  target->function_arn = "arn";
+  target->version = "$LATEST";
+  target->generation = "g";
+  target->runtime = "provided.al2023";
+  target->log_group = "/aws/lambda/load";
+  target->timeout = seconds(60);
+  Load load(dispatcher, target);
+  Scope scope("load");
+  reactors.start();
+  for (int i = 0; i < kCallers; ++i) {
+    scope.spawn(reactors.at(static_cast<std::size_t>(i) % 2), "caller", [&load] { return load.caller(kCalls); });
+  }
+  EXPECT_TRUE(scope.join_blocking(seconds(100)));
+  Scope end("end");
+  end.spawn(reactors.at(0), "stop", [&dispatcher] { return dispatcher.stop(seconds(10)); });
+  EXPECT_TRUE(end.join_blocking(seconds(30)));
+  EXPECT_EQ(load.right, kCallers * kCalls);
+  const std::lock_guard lock(mutex);
+  EXPECT_EQ(runs.size(), static_cast<std::size_t>(kCallers * kCalls));
+  for (const auto& [id, count] : runs) EXPECT_EQ(count, 1) << id;
+  EXPECT_TRUE(dispatcher.instances().empty());
+  reactors.stop();
+  std::error_code ignored;
+  std::filesystem::remove_all(folder, ignored);
 }
 
 TEST(SandboxPlan, KeepsReservedVariablesAndProportionsCpuToMemory) {

@@ -132,6 +132,8 @@ Awaitable<void> Instance::take_down() {
     output_->flush_partial();
     output_->close();
   }
+  down_ = true;
+  events_.notify_all();
   if (listener_) {
     listener_->close();
     co_await listener_->closed();
@@ -145,7 +147,6 @@ void Instance::close() {
   pool_->closing(shared_from_this());
   give_back();
   changed_.notify_all();
-  events_.notify_all();
   // The kill is not left to run(), so that a function whose time is over stops now.
   if (output_ && !exit_) engine_->launcher.kill(id_);
 }
@@ -243,9 +244,10 @@ Awaitable<std::optional<Delivery>> Instance::next(std::shared_ptr<NextCall> call
   waiting_call_ = call;
   clear_timer(take_timer_);
   if (!ready_ && !closing_) became_ready();
-  while (!call->gone && !closing_ && !ticket_) co_await events_.wait_until(kNoDeadline);
+  // A runtime about to be killed hears nothing, so that it does not write of an error that is none into its log.
+  while (!call->gone && !down_ && (closing_ || !ticket_)) co_await events_.wait_until(kNoDeadline);
   if (waiting_call_ == call) waiting_call_.reset();
-  if (call->gone || closing_ || delivered_) co_return std::nullopt;
+  if (call->gone || down_ || delivered_) co_return std::nullopt;
   mark_delivered();
   std::optional<Delivery> delivery(std::in_place);
   delivery->ticket = ticket_;

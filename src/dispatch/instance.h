@@ -107,6 +107,7 @@ class Instance final : public RuntimePeer, public std::enable_shared_from_this<I
   bool delivered_ = false;  // the event is on its way to the runtime: it must not run elsewhere any more
   bool cold_ = false;       // the current invocation waited for the initialization
   bool closing_ = false;
+  bool down_ = false;  // the sandbox has ended
   bool reading_peak_ = false;
 };
 

@@ -35,6 +35,18 @@ Awaitable<void> send(ResponseWriter& writer, Response response) {
   static_cast<void>(sent);  // A runtime that has gone is seen by its exit.
 }
 
+// A caller's JSON may be spread over lines; in a header field its line breaks are spaces, which JSON reads alike.
+std::string one_line(std::string text) {
+  for (char& c : text) {
+    if (c == '\r' || c == '\n' || c == '\0') c = ' ';
+  }
+  return text;
+}
+
+void add_if_any(http::Headers& headers, std::string name, std::string value) {
+  if (!value.empty()) headers.add(std::move(name), one_line(std::move(value)));
+}
+
 Awaitable<void> handle_next(Peer peer, ResponseWriter& writer) {
   if (!peer->may_ask_next()) {
     co_await send(writer, refusal(403, error_type::kInvalidState, "The last invocation has not been answered"));
@@ -47,7 +59,10 @@ Awaitable<void> handle_next(Peer peer, ResponseWriter& writer) {
     if (auto alive = weak.lock()) alive->next_call_gone(call);
   });
   auto delivery = co_await peer->next(call);
-  if (!delivery) co_return;
+  if (!delivery) {
+    co_await send(writer, refusal(403, error_type::kInvalidState, "The instance has ended"));
+    co_return;
+  }
   Invocation& invocation = delivery->ticket->invocation;
   const auto deadline_ms =
       std::chrono::duration_cast<std::chrono::milliseconds>(delivery->deadline.time_since_epoch()).count();
@@ -57,9 +72,9 @@ Awaitable<void> handle_next(Peer peer, ResponseWriter& writer) {
   headers.add("Lambda-Runtime-Aws-Request-Id", invocation.request_id);
   headers.add("Lambda-Runtime-Deadline-Ms", std::to_string(deadline_ms));
   headers.add("Lambda-Runtime-Invoked-Function-Arn", invocation.invoked_function_arn);
-  if (!invocation.trace_id.empty()) headers.add("Lambda-Runtime-Trace-Id", invocation.trace_id);
-  if (!invocation.client_context.empty()) headers.add("Lambda-Runtime-Client-Context", invocation.client_context);
-  if (!invocation.cognito_identity.empty()) headers.add("Lambda-Runtime-Cognito-Identity", invocation.cognito_identity);
+  add_if_any(headers, "Lambda-Runtime-Trace-Id", std::move(invocation.trace_id));
+  add_if_any(headers, "Lambda-Runtime-Client-Context", std::move(invocation.client_context));
+  add_if_any(headers, "Lambda-Runtime-Cognito-Identity", std::move(invocation.cognito_identity));
   response.body = std::move(invocation.payload);
   co_await send(writer, std::move(response));
 }

@@ -42,7 +42,7 @@ class RuntimePeer {
   virtual ~RuntimePeer() = default;
   // False when an event is out that has not been answered.
   virtual bool may_ask_next() const = 0;
-  // The next event, marked as delivered; nullopt: cut the connection.
+  // The next event, marked as delivered; nullopt: the sandbox has ended, or the call has.
   virtual Awaitable<std::optional<Delivery>> next(std::shared_ptr<NextCall> call) = 0;
   virtual void next_call_gone(const std::shared_ptr<NextCall>& call) = 0;
   // The invocation that is out, or null.
