@@ -27,6 +27,9 @@ LOCATIONS = {"uri": "kUri", "querystring": "kQuery", "header": "kHeader", "heade
              "statusCode": "kStatusCode"}
 # What the service says of a blob that is the whole body; the models do not tell.
 BLOB_CONTENT_TYPES = {"lambda": "application/json"}
+# The order in which the services list a set of values in errors, where it is known and not the model's.
+ENUM_ORDERS = {("lambda", "InvokeMode"): ["RESPONSE_STREAM", "BUFFERED"],
+               ("lambda", "EventSourcePosition"): ["LATEST", "AT_TIMESTAMP", "TRIM_HORIZON"]}
 TIMES = {"unixTimestamp": "kEpochSeconds", "iso8601": "kIso8601", "rfc822": "kHttpDate"}
 KEYWORDS = {"and", "auto", "bool", "break", "case", "catch", "char", "class", "concept", "const", "continue",
             "default", "delete", "do", "double", "else", "enum", "explicit", "export", "extern", "false", "float",
@@ -198,6 +201,11 @@ class Generator:
         out += ["}  // namespace errors", "", "}  // namespace mayfly::aws::%s" % self.namespace, ""]
         return "\n".join(out)
 
+    def enum_values(self, name):
+        values = self.shapes[name].get("enum", [])
+        order = ENUM_ORDERS.get((self.service, name), [])
+        return [value for value in order if value in values] + [value for value in values if value not in order]
+
     def member_row(self, owner, member, reference):
         shape = self.shapes[reference["shape"]]
         parts = [".name = %s" % literal(member),
@@ -267,7 +275,7 @@ class Generator:
         members, enums, rows, starts = [], [], [], {}
         for name in self.order:
             rows.append(self.shape_row(name, len(members), len(enums)))
-            enums += self.shapes[name].get("enum", [])
+            enums += self.enum_values(name)
             members += [self.member_row(name, m, r) for m, r in self.references(name)]
         out.append("constinit const std::string_view kEnums[] = {")
         out += ["    %s," % literal(value) for value in enums] + ["    {},", "};", ""]

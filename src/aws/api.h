@@ -128,13 +128,15 @@ class Service {
   Awaitable<void> serve(const CallContext& context, http::Request& request, std::string body,
                         http::ResponseWriter& response) const;
 
+  // An error in this service's wire form, for what is refused before serve(): signatures, permissions, sizes.
+  [[nodiscard]] http::Response error_response(const CallContext& context, const ApiError& error) const;
+
   [[nodiscard]] const ServiceModel& model() const { return model_; }
 
  private:
   void bind_erased(const OperationModel& operation, std::unique_ptr<const Bound> bound);
   Awaitable<void> serve_bound(const OperationModel& operation, const Bound& bound, const CallContext& context,
                               Call call, http::ResponseWriter& response) const;
-  [[nodiscard]] http::Response error_response(const CallContext& context, const ApiError& error) const;
 
   const ServiceModel& model_;
   std::unique_ptr<const Protocol> protocol_;

@@ -136,6 +136,10 @@ void run_input(const json::value& test, Counts& counts) {
     ++counts.left_out;  // Compressed requests are undone before a protocol sees them.
     return;
   }
+  if (id.ends_with("RestJsonHttpWithHeadersButNoPayload")) {
+    ++counts.left_out;  // Clients write "{}" for a payload that is absent: a server cannot tell it from an empty one.
+    return;
+  }
   RuntimeModel model(test.at("shapes"));
   const OperationModel operations[] = {model.operation(test.at("given"))};
   const auto service = service_of(test.at("metadata"), model, operations);

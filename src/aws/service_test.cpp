@@ -1,6 +1,8 @@
 // A service bound to functions, seen over the wire forms: routing, validation in AWS's words, errors.
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "aws/gen/lambda.h"
 #include "aws/router.h"
 #include "aws/validate.h"
@@ -130,11 +132,11 @@ TEST_F(ServiceTest, BodyIsReadByTheModel) {
   const auto answer =
       call("POST", "/2015-03-31/functions/",
            R"({"FunctionName":"f","Role":"arn:aws:iam::000000000000:role/r","Code":{"ZipFile":"aGVsbG8="},
-                               "MemorySize":256,"Environment":{"Variables":{"B":"2","A":"1"}},"Unknown":{"x":1}})");
+                               "MemorySize":256,"Environment":{"Variables":{"BB":"2","AA":"1"}},"Unknown":{"x":1}})");
   EXPECT_EQ(answer.head.status, 201);
   EXPECT_EQ(
       answer.body,
-      R"({"FunctionName":"f","Description":"hello","MemorySize":256,"Environment":{"Variables":{"B":"2","A":"1"}}})");
+      R"({"FunctionName":"f","Description":"hello","MemorySize":256,"Environment":{"Variables":{"BB":"2","AA":"1"}}})");
 }
 
 TEST_F(ServiceTest, NoContentHasNoBody) {
@@ -230,9 +232,38 @@ TEST(Patterns, MatchWholeStrings) {
   EXPECT_FALSE(matches_pattern("[a-z]+", "abc1"));
   EXPECT_FALSE(matches_pattern("(?!^[0-9]+$)([a-zA-Z0-9-_]+)", "2024"));
   EXPECT_TRUE(matches_pattern("(?!^[0-9]+$)([a-zA-Z0-9-_]+)", "v2024"));
-  for (const auto* shape = &lambda::CreateFunction::model().input->members[0]; shape != nullptr; shape = nullptr) {
-    EXPECT_FALSE(matches_pattern(shape->shape->pattern, "invalid:function:name"));
+  EXPECT_TRUE(matches_pattern("[\\w-.]+[^-]", "a-.b"));
+  EXPECT_TRUE(matches_pattern("[-a]+", "-a-"));
+  EXPECT_FALSE(matches_pattern("[0-9-_]+", "1:_"));
+}
+
+void collect(const ShapeModel* shape, std::set<const ShapeModel*>& seen) {
+  if (shape == nullptr || !seen.insert(shape).second) return;
+  for (const auto& member : shape->members) collect(member.shape, seen);
+}
+
+TEST(Patterns, AllOfTheModelAreUnderstood) {
+  std::set<const ShapeModel*> seen;
+  for (const auto& operation : lambda::service().operations) {
+    collect(operation.input, seen);
+    collect(operation.output, seen);
   }
+  int patterns = 0;
+  for (const auto* shape : seen) {
+    if (shape->pattern.empty()) continue;
+    ++patterns;
+    EXPECT_TRUE(is_supported_pattern(shape->pattern)) << shape->name << " " << shape->pattern;
+  }
+  EXPECT_GT(patterns, 40);
+}
+
+TEST(Patterns, FunctionNames) {
+  const auto& pattern = lambda::CreateFunction::model().input->members[0].shape->pattern;
+  for (const auto* good : {"f", "my-function_1", "arn:aws:lambda:us-east-1:123456789012:function:f", "f:live"}) {
+    EXPECT_TRUE(matches_pattern(pattern, good)) << good;
+  }
+  for (const auto* bad : {"invalid:function:name", "a b", "", "f\n"})
+    EXPECT_FALSE(matches_pattern(pattern, bad)) << bad;
 }
 
 }  // namespace

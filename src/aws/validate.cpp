@@ -14,7 +14,50 @@ namespace mayfly::aws {
 namespace {
 
 constexpr std::size_t kMaxViolations = 20;
-constexpr std::size_t kMaxQuoted = 4096;  // a value is quoted whole, up to this
+constexpr std::size_t kMaxMatched = 4096;  // what is too long anyway is not matched beyond this
+constexpr std::size_t kMaxQuoted = 4096;   // a value is quoted whole, up to this
+
+// The models' patterns are Java's, where a '-' in a set that cannot begin a range is itself ("[a-zA-Z0-9-_]"); here it
+// must be escaped.
+std::string portable(std::string_view pattern) {
+  std::string out;
+  bool in_set = false;
+  bool after_unit = false;  // a whole range or a class such as \w has just ended
+  for (std::size_t i = 0; i < pattern.size(); ++i) {
+    const char c = pattern[i];
+    if (!in_set) {
+      out += c;
+      if (c == '\\' && i + 1 < pattern.size()) {
+        out += pattern[++i];
+      } else if (c == '[') {
+        in_set = true;
+        after_unit = false;
+        if (i + 1 < pattern.size() && pattern[i + 1] == '^') out += pattern[++i];
+      }
+      continue;
+    }
+    if (c == ']') {
+      in_set = false;
+      out += c;
+      continue;
+    }
+    if (c == '-' && (after_unit || out.back() == '[' || i + 1 >= pattern.size() || pattern[i + 1] == ']')) {
+      out += "\\-";
+      after_unit = false;
+      continue;
+    }
+    const bool ends_range = c != '-' && i >= 1 && pattern[i - 1] == '-' && out.back() == '-';
+    if (c == '[') out += '\\';
+    out += c;
+    after_unit = ends_range;
+    if (c == '\\' && i + 1 < pattern.size()) {
+      const char escaped = pattern[++i];
+      out += escaped;
+      after_unit = ends_range || std::string_view("wWdDsS").find(escaped) != std::string_view::npos;
+    }
+  }
+  return out;
+}
 
 // Compiled once for each pattern and kept: the set of patterns is that of the models. Keyed by content, as tests make
 // models at run time.
@@ -26,7 +69,7 @@ const boost::regex* compiled(std::string_view pattern) {
   if (found != cache.end()) return found->second.get();
   std::unique_ptr<const boost::regex> made;
   try {
-    made = std::make_unique<const boost::regex>(pattern.begin(), pattern.end(), boost::regex::perl);
+    made = std::make_unique<const boost::regex>(portable(pattern), boost::regex::perl);
   } catch (const boost::regex_error&) {
     made = nullptr;
   }
@@ -193,7 +236,8 @@ class Check {
         out.push_back(enum_text(shape));
         return out;
       }
-      if (!shape.pattern.empty() && !matches_pattern(shape.pattern, view)) {
+      if (!shape.pattern.empty() && (*measure <= shape.max || view.size() <= kMaxMatched) &&
+          !matches_pattern(shape.pattern, view)) {
         out.push_back(fmt::format("Member must satisfy regular expression pattern: {}", shape.pattern));
       }
     } else if (const auto* items = value.if_array()) {
@@ -214,6 +258,8 @@ class Check {
 };
 
 }  // namespace
+
+bool is_supported_pattern(std::string_view pattern) { return compiled(pattern) != nullptr; }
 
 bool matches_pattern(std::string_view pattern, std::string_view text) {
   const auto* regex = compiled(pattern);

@@ -15,6 +15,7 @@ std::optional<ApiError> validate(const ShapeModel& shape, const Call& call);
 
 // Whether a whole string matches a model's pattern. A pattern that cannot be compiled or that takes too long to
 // decide matches everything: a constraint is never a reason to fail on good input.
+bool is_supported_pattern(std::string_view pattern);
 bool matches_pattern(std::string_view pattern, std::string_view text);
 
 }  // namespace mayfly::aws
