@@ -3,6 +3,7 @@
 
 #include <set>
 
+#include "aws/conformance_test.h"
 #include "aws/gen/lambda.h"
 #include "aws/router.h"
 #include "aws/validate.h"
@@ -264,6 +265,39 @@ TEST(Patterns, FunctionNames) {
   }
   for (const auto* bad : {"invalid:function:name", "a b", "", "f\n"})
     EXPECT_FALSE(matches_pattern(pattern, bad)) << bad;
+}
+
+// Refusals that were recorded from AWS: the same parameters get the same words.
+TEST(ValidationConformance, RecordedRefusalsOfLambda) {
+  const auto file = conformance_file("aws-traces/index/errors_by_operation.json");
+  if (!file) GTEST_SKIP() << "conformance data is missing: set MAYFLY_CONFORMANCE_DIR";
+  int same = 0;
+  int other = 0;
+  for (const auto& operation : lambda::service().operations) {
+    const auto* recorded = find(file->at("operations"), "lambda." + std::string(operation.name));
+    if (recorded == nullptr || operation.input == nullptr) continue;
+    for (const auto& entry : recorded->get_array()) {
+      const auto message = text_of(entry.at("message"));
+      const auto params = to_json(entry.at("params"));
+      const bool usable = get_string(entry, "code") == "ValidationException" &&
+                          message.find("validation error") != std::string::npos &&
+                          message.find('<') == std::string::npos && params.find("$ref") == std::string::npos;
+      if (!usable) continue;
+      Call call;
+      call.document = entry.at("params").get_object();
+      const auto error = validate(*operation.input, call);
+      const auto got = error ? error->message : "accepted";
+      if (got == message) {
+        ++same;
+      } else {
+        ++other;
+        std::printf("%s differs:\n  recorded %.700s\n  got      %.700s\n", std::string(operation.name).c_str(),
+                    message.c_str(), got.c_str());
+      }
+    }
+  }
+  std::printf("recorded refusals of lambda: %d the same, %d differ\n", same, other);
+  EXPECT_GT(same, 8);
 }
 
 }  // namespace
