@@ -30,6 +30,7 @@ class Recogniser final : public beast::http::basic_parser<true> {
   Headers* trailers = nullptr;
   std::string* body = nullptr;
   std::uint64_t body_room = 0;
+  std::uint64_t chunk_left = 0;
 
  private:
   void on_request_impl(beast::http::verb, beast::string_view method, beast::string_view target, int version,
@@ -53,9 +54,11 @@ class Recogniser final : public beast::http::basic_parser<true> {
       return;
     }
     body_room -= size;
+    chunk_left = size;
   }
   std::size_t on_chunk_body_impl(std::uint64_t, beast::string_view data, beast::error_code&) override {
     body->append(data.data(), data.size());
+    chunk_left -= data.size();
     return data.size();
   }
   void on_finish_impl(beast::error_code&) override {}
@@ -200,6 +203,9 @@ ParseOutcome RequestParser::decode_chunks(std::string_view bytes, std::uint64_t 
   recogniser.trailers = &trailers;
   recogniser.body = &body;
   recogniser.eager(true);
+  // What is left of a chunked body outside of a chunk's data is never shorter than "0\r\n\r\n". Beast asserts that when
+  // it sees the last chunk's line again, so a peer that sent "0\r\n" and then one byte would end the process.
+  if (recogniser.chunk_left == 0 && bytes.size() < 5) return ParseOutcome{};
   beast::error_code error;
   ParseOutcome outcome;
   outcome.consumed = recogniser.put(boost::asio::const_buffer(bytes.data(), bytes.size()), error);

@@ -126,8 +126,15 @@ TEST(RequestParser, DecodesChunksAtEverySplit) {
   }
 }
 
+TEST(RequestParser, TakesAnEmptyBodyAtEverySplit) {
+  const std::string text = "0\r\n\r\n";
+  for (std::size_t step = 1; step <= text.size(); ++step) {
+    EXPECT_EQ(decode(text, step).last.kind, ParseOutcome::Kind::kComplete) << step;
+  }
+}
+
 TEST(RequestParser, RefusesBadAndLargeChunks) {
-  EXPECT_EQ(decode("x\r\n", 9).last.status, 400);
+  EXPECT_EQ(decode("x\r\n\r\n", 9).last.status, 400);
   EXPECT_EQ(decode("5\nhello\r\n0\r\n\r\n", 99).last.status, 400);
   EXPECT_EQ(decode("5\r\nhelloX\r\n0\r\n\r\n", 99).last.status, 400);
   EXPECT_EQ(decode("-5\r\nhello\r\n", 99).last.status, 400);

@@ -147,7 +147,7 @@ TEST(Server, RefusesWithTheRightStatus) {
   EXPECT_EQ(status("POST / HTTP/1.1\r\n" + kHost + "Expect: 100-continue\r\nContent-Length: 1001\r\n\r\n"),
             "HTTP/1.1 413");
   EXPECT_EQ(status("POST / HTTP/1.1\r\n" + kHost + "Transfer-Encoding: chunked\r\n\r\n3e9\r\n"), "HTTP/1.1 413");
-  EXPECT_EQ(status("POST / HTTP/1.1\r\n" + kHost + "Transfer-Encoding: chunked\r\n\r\nno\r\n"), "HTTP/1.1 400");
+  EXPECT_EQ(status("POST / HTTP/1.1\r\n" + kHost + "Transfer-Encoding: chunked\r\n\r\nno\r\n\r\n"), "HTTP/1.1 400");
   EXPECT_EQ(status("POST / HTTP/1.1\r\n" + kHost + "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n"),
             "HTTP/1.1 400");
 }
