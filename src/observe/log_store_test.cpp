@@ -119,12 +119,13 @@ TEST_F(LogStoreTest, ARemovedGroupIsEmptyAndMayBeginAgain) {
 }
 
 TEST_F(LogStoreTest, AnyBytesAreKeptAsValidText) {
-  append(kGroup, 1, std::string("bad \xff\xc0\x80 tab\t quote\" nul\0 end", 32));
+  append(kGroup, 1, std::string("bad \xff\xc0\x80 tab\t quote\" nul") + '\0' + " end");
   append(kGroup, 2, std::string(kMaxMessageBytes + 10, 'x'));
   const auto messages = read(kGroup, 0, 10);
   ASSERT_EQ(messages.size(), 2);
   EXPECT_NE(messages[0].find("bad \xef\xbf\xbd"), std::string::npos);
   EXPECT_NE(messages[0].find("tab\t quote\""), std::string::npos);
+  EXPECT_TRUE(messages[0].ends_with(std::string(" nul") + '\0' + " end"));
   EXPECT_EQ(messages[1].size(), kMaxMessageBytes);
 }
 

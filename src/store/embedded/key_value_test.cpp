@@ -121,20 +121,16 @@ TEST_F(KeyValueTest, AWatchHearsItsPrefixInOrderUntilItsTokenIsGone) {
 // Writers race on one key; each revision may be replaced once only.
 TEST_F(KeyValueTest, OfManyConcurrentCompareAndSetsOneWinsEachRound) {
   constexpr int kWriters = 16;
-  RealClock clock;
-  Reactor reactor(clock, "test");
   Scope scope("writers");
   int won = 0;
-  int finished = 0;
   for (int i = 0; i < kWriters; ++i) {
-    scope.spawn(reactor, "writer", [&]() -> Awaitable<void> {
+    scope.spawn(testing::reactor(), "writer", [&]() -> Awaitable<void> {
       const auto result = co_await kv().compare_and_set("contended", "x", 0);
       if (result) ++won;
-      if (++finished == kWriters) reactor.stop();
+      testing::reactor().stop();
     });
   }
-  reactor.run();
-  while (scope.running() != 0) reactor.poll();
+  testing::run_all(scope);
   EXPECT_EQ(won, 1);
 }
 

@@ -27,24 +27,33 @@ class TemporaryDirectory {
   std::filesystem::path path_;
 };
 
-// Runs `task` on a reactor of its own, in the caller's thread, until it is done.
+// The reactor of all tests. It outlives every store, as a server's reactors do: a store's thread that wakes a coroutine
+// may still be leaving the call when the coroutine has gone on.
+inline Reactor& reactor() {
+  static RealClock clock;
+  static auto& reactor = *new Reactor(clock, "test");
+  return reactor;
+}
+
+// Runs the reactor in the caller's thread until `scope` has no task left. The tasks stop the reactor at their end.
+inline void run_all(Scope& scope) {
+  while (scope.running() != 0) {
+    reactor().poll();
+    if (scope.running() != 0) reactor().run();
+  }
+}
+
+// Runs `task` until it is done.
 template <typename T>
 T run(Awaitable<T> task) {
-  RealClock clock;
   std::optional<T> result;
-  {
-    Reactor reactor(clock, "test");
-    Scope scope("test");
-    const auto started = scope.spawn(reactor, "task", [&]() -> Awaitable<void> {
-      result.emplace(co_await std::move(task));
-      reactor.stop();
-    });
-    EXPECT_TRUE(started);
-    reactor.run();
-    // The frame of the task ends after stop() was called in it.
-    while (scope.running() != 0) reactor.poll();
-    scope.stop();
-  }
+  Scope scope("test");
+  const bool started = scope.spawn(reactor(), "task", [&]() -> Awaitable<void> {
+    result.emplace(co_await std::move(task));
+    reactor().stop();
+  });
+  EXPECT_TRUE(started);
+  run_all(scope);
   return std::move(*result);
 }
 
