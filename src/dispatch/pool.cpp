@@ -154,7 +154,10 @@ void FunctionPool::start_for_waiters() {
         --generation(target).starting;
       }
       engine_.starve(shared_from_this());
-      return;
+      // What was given back before the pool stood in that list woke nobody.
+      if (!engine_.reserve_memory(target->memory_mb)) return;
+      engine_.release_memory(target->memory_mb);
+      continue;
     }
     if (reactor == nullptr) reactor = &engine_.reactors.next();
     auto instance = std::make_shared<Instance>(engine_.shared_from_this(), shared_from_this(), target, *reactor);
@@ -266,6 +269,12 @@ void FunctionPool::drain(const std::string& version, const std::string& keep_gen
   std::vector<InstancePtr> idle;
   {
     std::lock_guard lock(mutex_);
+    if (version.empty() && keep_generation.empty()) {
+      // The function was deleted; one of the same name begins without its reservation.
+      engine_.change_reserved_total(-std::int64_t{reserved_.value_or(0)});
+      reserved_.reset();
+      reserved_was_set_ = false;
+    }
     for (auto& [name, gen] : generations_) {
       if (name == keep_generation || (!version.empty() && gen.target->version != version)) continue;
       gen.draining = true;
