@@ -24,63 +24,136 @@ struct Group {
   std::span<const char* const> calls;
 };
 
-constexpr const char* kFiles[] = {
-    "access",     "chdir",     "chmod",       "chown",      "close",      "close_range", "copy_file_range",
-    "creat",      "dup",       "dup2",        "dup3",       "faccessat",  "faccessat2",  "fadvise64",
-    "fallocate",  "fchdir",    "fchmod",      "fchmodat",   "fchmodat2",  "fchown",      "fchownat",
-    "fcntl",      "fdatasync", "fgetxattr",   "flistxattr", "flock",      "fremovexattr", "fsetxattr",
-    "fstat",      "fstatfs",   "fsync",       "ftruncate",  "futimesat",  "getcwd",      "getdents",
-    "getdents64", "getxattr",  "ioctl",       "lchown",     "lgetxattr",  "link",        "linkat",
-    "listxattr",  "llistxattr", "lremovexattr", "lseek",    "lsetxattr",  "lstat",       "mkdir",
-    "mkdirat",    "mknod",     "mknodat",     "newfstatat", "open",       "openat",      "openat2",
-    "pread64",    "preadv",    "preadv2",     "pwrite64",   "pwritev",    "pwritev2",    "read",
-    "readahead",  "readlink",  "readlinkat",  "readv",      "removexattr", "rename",     "renameat",
-    "renameat2",  "rmdir",     "sendfile",    "setxattr",   "splice",     "stat",        "statfs",
-    "statx",      "symlink",   "symlinkat",   "sync",       "sync_file_range", "syncfs", "tee",
-    "truncate",   "umask",     "unlink",      "unlinkat",   "utime",      "utimensat",   "utimes",
-    "vmsplice",   "write",     "writev"};
+constexpr const char* kFiles[] = {"access",      "chdir",           "chmod",       "chown",      "close",
+                                  "close_range", "copy_file_range", "creat",       "dup",        "dup2",
+                                  "dup3",        "faccessat",       "faccessat2",  "fadvise64",  "fallocate",
+                                  "fchdir",      "fchmod",          "fchmodat",    "fchmodat2",  "fchown",
+                                  "fchownat",    "fcntl",           "fdatasync",   "fgetxattr",  "flistxattr",
+                                  "flock",       "fremovexattr",    "fsetxattr",   "fstat",      "fstatfs",
+                                  "fsync",       "ftruncate",       "futimesat",   "getcwd",     "getdents",
+                                  "getdents64",  "getxattr",        "ioctl",       "lchown",     "lgetxattr",
+                                  "link",        "linkat",          "listxattr",   "llistxattr", "lremovexattr",
+                                  "lseek",       "lsetxattr",       "lstat",       "mkdir",      "mkdirat",
+                                  "mknod",       "mknodat",         "newfstatat",  "open",       "openat",
+                                  "openat2",     "pread64",         "preadv",      "preadv2",    "pwrite64",
+                                  "pwritev",     "pwritev2",        "read",        "readahead",  "readlink",
+                                  "readlinkat",  "readv",           "removexattr", "rename",     "renameat",
+                                  "renameat2",   "rmdir",           "sendfile",    "setxattr",   "splice",
+                                  "stat",        "statfs",          "statx",       "symlink",    "symlinkat",
+                                  "sync",        "sync_file_range", "syncfs",      "tee",        "truncate",
+                                  "umask",       "unlink",          "unlinkat",    "utime",      "utimensat",
+                                  "utimes",      "vmsplice",        "write",       "writev"};
 
-constexpr const char* kMemory[] = {"brk",        "cachestat",    "get_mempolicy", "madvise",       "mbind",
-                                   "membarrier", "memfd_create", "mincore",       "mlock",         "mlock2",
-                                   "mlockall",   "mmap",         "mprotect",      "mremap",        "mseal",
-                                   "msync",      "munlock",      "munlockall",    "munmap",        "pkey_alloc",
+constexpr const char* kMemory[] = {"brk",        "cachestat",     "get_mempolicy",    "madvise",      "mbind",
+                                   "membarrier", "memfd_create",  "mincore",          "mlock",        "mlock2",
+                                   "mlockall",   "mmap",          "mprotect",         "mremap",       "mseal",
+                                   "msync",      "munlock",       "munlockall",       "munmap",       "pkey_alloc",
                                    "pkey_free",  "pkey_mprotect", "remap_file_pages", "set_mempolicy"};
 
-constexpr const char* kProcesses[] = {
-    "arch_prctl", "capget",     "capset",     "execve",     "execveat",    "exit",        "exit_group",
-    "fork",       "futex",      "futex_waitv", "futex_wait", "futex_wake", "futex_requeue", "get_robust_list",
-    "getcpu",     "getegid",    "geteuid",    "getgid",     "getgroups",   "getpgid",     "getpgrp",
-    "getpid",     "getppid",    "getpriority", "getresgid", "getresuid",   "getrlimit",   "getrusage",
-    "getsid",     "gettid",     "getuid",     "ioprio_get", "ioprio_set",  "kill",        "nice",
-    "pidfd_open", "pidfd_send_signal", "prctl", "prlimit64", "restart_syscall", "rseq",  "sched_get_priority_max",
-    "sched_get_priority_min", "sched_getaffinity", "sched_getattr", "sched_getparam", "sched_getscheduler",
-    "sched_rr_get_interval", "sched_setaffinity", "sched_setattr", "sched_setparam", "sched_setscheduler",
-    "sched_yield", "seccomp",   "set_robust_list", "set_tid_address", "setfsgid", "setfsuid", "setgid",
-    "setgroups",  "setpgid",    "setpriority", "setregid",  "setresgid",   "setresuid",   "setreuid",
-    "setrlimit",  "setsid",     "setuid",     "sysinfo",    "tgkill",      "times",       "tkill",
-    "uname",      "vfork",      "wait4",      "waitid"};
+constexpr const char* kProcesses[] = {"arch_prctl",
+                                      "capget",
+                                      "capset",
+                                      "execve",
+                                      "execveat",
+                                      "exit",
+                                      "exit_group",
+                                      "fork",
+                                      "futex",
+                                      "futex_waitv",
+                                      "futex_wait",
+                                      "futex_wake",
+                                      "futex_requeue",
+                                      "get_robust_list",
+                                      "getcpu",
+                                      "getegid",
+                                      "geteuid",
+                                      "getgid",
+                                      "getgroups",
+                                      "getpgid",
+                                      "getpgrp",
+                                      "getpid",
+                                      "getppid",
+                                      "getpriority",
+                                      "getresgid",
+                                      "getresuid",
+                                      "getrlimit",
+                                      "getrusage",
+                                      "getsid",
+                                      "gettid",
+                                      "getuid",
+                                      "ioprio_get",
+                                      "ioprio_set",
+                                      "kill",
+                                      "nice",
+                                      "pidfd_open",
+                                      "pidfd_send_signal",
+                                      "prctl",
+                                      "prlimit64",
+                                      "restart_syscall",
+                                      "rseq",
+                                      "sched_get_priority_max",
+                                      "sched_get_priority_min",
+                                      "sched_getaffinity",
+                                      "sched_getattr",
+                                      "sched_getparam",
+                                      "sched_getscheduler",
+                                      "sched_rr_get_interval",
+                                      "sched_setaffinity",
+                                      "sched_setattr",
+                                      "sched_setparam",
+                                      "sched_setscheduler",
+                                      "sched_yield",
+                                      "seccomp",
+                                      "set_robust_list",
+                                      "set_tid_address",
+                                      "setfsgid",
+                                      "setfsuid",
+                                      "setgid",
+                                      "setgroups",
+                                      "setpgid",
+                                      "setpriority",
+                                      "setregid",
+                                      "setresgid",
+                                      "setresuid",
+                                      "setreuid",
+                                      "setrlimit",
+                                      "setsid",
+                                      "setuid",
+                                      "sysinfo",
+                                      "tgkill",
+                                      "times",
+                                      "tkill",
+                                      "uname",
+                                      "vfork",
+                                      "wait4",
+                                      "waitid"};
 
-constexpr const char* kSignalsAndTime[] = {
-    "alarm",           "clock_getres",   "clock_gettime", "clock_nanosleep",  "getitimer",       "gettimeofday",
-    "nanosleep",       "pause",          "rt_sigaction",  "rt_sigpending",    "rt_sigprocmask",  "rt_sigqueueinfo",
-    "rt_sigreturn",    "rt_sigsuspend",  "rt_sigtimedwait", "rt_tgsigqueueinfo", "setitimer",    "sigaltstack",
-    "signalfd",        "signalfd4",      "time",          "timer_create",     "timer_delete",    "timer_getoverrun",
-    "timer_gettime",   "timer_settime",  "timerfd_create", "timerfd_gettime", "timerfd_settime"};
+constexpr const char* kSignalsAndTime[] = {"alarm",          "clock_getres",  "clock_gettime",   "clock_nanosleep",
+                                           "getitimer",      "gettimeofday",  "nanosleep",       "pause",
+                                           "rt_sigaction",   "rt_sigpending", "rt_sigprocmask",  "rt_sigqueueinfo",
+                                           "rt_sigreturn",   "rt_sigsuspend", "rt_sigtimedwait", "rt_tgsigqueueinfo",
+                                           "setitimer",      "sigaltstack",   "signalfd",        "signalfd4",
+                                           "time",           "timer_create",  "timer_delete",    "timer_getoverrun",
+                                           "timer_gettime",  "timer_settime", "timerfd_create",  "timerfd_gettime",
+                                           "timerfd_settime"};
 
-constexpr const char* kWaiting[] = {"epoll_create", "epoll_create1", "epoll_ctl",  "epoll_pwait",       "epoll_pwait2",
-                                    "epoll_wait",   "eventfd",       "eventfd2",   "inotify_add_watch", "inotify_init",
-                                    "inotify_init1", "inotify_rm_watch", "io_cancel", "io_destroy",     "io_getevents",
-                                    "io_setup",     "io_submit",     "pipe",       "pipe2",             "poll",
-                                    "ppoll",        "pselect6",      "select"};
+constexpr const char* kWaiting[] = {"epoll_create", "epoll_create1", "epoll_ctl",
+                                    "epoll_pwait",  "epoll_pwait2",  "epoll_wait",
+                                    "eventfd",      "eventfd2",      "inotify_add_watch",
+                                    "inotify_init", "inotify_init1", "inotify_rm_watch",
+                                    "io_cancel",    "io_destroy",    "io_getevents",
+                                    "io_setup",     "io_submit",     "pipe",
+                                    "pipe2",        "poll",          "ppoll",
+                                    "pselect6",     "select"};
 
-constexpr const char* kSockets[] = {"accept",     "accept4",    "bind",     "connect",    "getpeername",
-                                    "getsockname", "getsockopt", "listen",  "recvfrom",   "recvmmsg",
-                                    "recvmsg",    "sendmmsg",   "sendmsg",  "sendto",     "setsockopt",
-                                    "shutdown"};
+constexpr const char* kSockets[] = {"accept",     "accept4", "bind",       "connect",  "getpeername", "getsockname",
+                                    "getsockopt", "listen",  "recvfrom",   "recvmmsg", "recvmsg",     "sendmmsg",
+                                    "sendmsg",    "sendto",  "setsockopt", "shutdown"};
 
-constexpr const char* kIpc[] = {"mq_getsetattr", "mq_notify", "mq_open", "mq_timedreceive", "mq_timedsend", "mq_unlink",
-                                "msgctl",        "msgget",    "msgrcv",  "msgsnd",          "semctl",       "semget",
-                                "semop",         "semtimedop", "shmat",  "shmctl",          "shmdt",        "shmget"};
+constexpr const char* kIpc[] = {"mq_getsetattr", "mq_notify", "mq_open", "mq_timedreceive", "mq_timedsend",
+                                "mq_unlink",     "msgctl",    "msgget",  "msgrcv",          "msgsnd",
+                                "semctl",        "semget",    "semop",   "semtimedop",      "shmat",
+                                "shmctl",        "shmdt",     "shmget"};
 
 constexpr const char* kOther[] = {"getrandom", "landlock_add_rule", "landlock_create_ruleset", "landlock_restrict_self",
                                   "map_shadow_stack"};
@@ -96,19 +169,55 @@ constexpr Group kAllowed[] = {
     {"randomness, and narrowing oneself further", kOther},
 };
 
-constexpr const char* kTree[] = {"mount",      "umount2",  "pivot_root",    "chroot",        "open_tree", "move_mount",
-                                 "fsopen",     "fsconfig", "fsmount",       "fspick",        "mount_setattr",
-                                 "statmount",  "listmount", "swapon",       "swapoff",       "quotactl",
-                                 "quotactl_fd", "open_by_handle_at", "name_to_handle_at", "fanotify_init",
+constexpr const char* kTree[] = {"mount",
+                                 "umount2",
+                                 "pivot_root",
+                                 "chroot",
+                                 "open_tree",
+                                 "move_mount",
+                                 "fsopen",
+                                 "fsconfig",
+                                 "fsmount",
+                                 "fspick",
+                                 "mount_setattr",
+                                 "statmount",
+                                 "listmount",
+                                 "swapon",
+                                 "swapoff",
+                                 "quotactl",
+                                 "quotactl_fd",
+                                 "open_by_handle_at",
+                                 "name_to_handle_at",
+                                 "fanotify_init",
                                  "fanotify_mark"};
 constexpr const char* kNamespaces[] = {"unshare", "setns", "setdomainname", "sethostname", "vhangup"};
-constexpr const char* kOthersMemory[] = {"ptrace", "process_vm_readv", "process_vm_writev", "process_madvise",
-                                         "process_mrelease", "kcmp", "pidfd_getfd", "migrate_pages", "move_pages"};
-constexpr const char* kKernel[] = {"bpf",           "perf_event_open", "userfaultfd",   "keyctl",         "add_key",
-                                   "request_key",   "kexec_load",      "kexec_file_load", "init_module",  "finit_module",
-                                   "delete_module", "io_uring_setup",  "io_uring_enter", "io_uring_register", "syslog",
-                                   "reboot",        "acct",            "iopl",          "ioperm",         "modify_ldt",
-                                   "lookup_dcookie", "uselib",         "_sysctl",       "memfd_secret"};
+constexpr const char* kOthersMemory[] = {"ptrace",          "process_vm_readv", "process_vm_writev",
+                                         "process_madvise", "process_mrelease", "kcmp",
+                                         "pidfd_getfd",     "migrate_pages",    "move_pages"};
+constexpr const char* kKernel[] = {"bpf",
+                                   "perf_event_open",
+                                   "userfaultfd",
+                                   "keyctl",
+                                   "add_key",
+                                   "request_key",
+                                   "kexec_load",
+                                   "kexec_file_load",
+                                   "init_module",
+                                   "finit_module",
+                                   "delete_module",
+                                   "io_uring_setup",
+                                   "io_uring_enter",
+                                   "io_uring_register",
+                                   "syslog",
+                                   "reboot",
+                                   "acct",
+                                   "iopl",
+                                   "ioperm",
+                                   "modify_ldt",
+                                   "lookup_dcookie",
+                                   "uselib",
+                                   "_sysctl",
+                                   "memfd_secret"};
 constexpr const char* kClocks[] = {"settimeofday", "clock_settime", "clock_adjtime", "adjtimex", "stime"};
 
 constexpr Group kRefused[] = {
@@ -120,8 +229,8 @@ constexpr Group kRefused[] = {
 };
 
 // Flags of clone(2) that make namespaces.
-constexpr std::uint64_t kNamespaceFlags[] = {CLONE_NEWNS,  CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC,
-                                             CLONE_NEWUSER, CLONE_NEWPID,   CLONE_NEWNET};
+constexpr std::uint64_t kNamespaceFlags[] = {CLONE_NEWNS,   CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC,
+                                             CLONE_NEWUSER, CLONE_NEWPID,    CLONE_NEWNET};
 
 class Builder {
  public:
@@ -211,7 +320,7 @@ Result<std::vector<sock_filter>> build_seccomp_filter() {
   if (const int failed = seccomp_export_bpf(context.get(), file.get()); failed < 0) {
     return std::unexpected(errno_error(-failed, "seccomp_export_bpf"));
   }
-  struct stat info {};
+  struct stat info{};
   if (::fstat(file.get(), &info) != 0) return fail_errno("fstat");
   std::vector<sock_filter> program(static_cast<std::size_t>(info.st_size) / sizeof(sock_filter));
   const auto bytes = static_cast<ssize_t>(program.size() * sizeof(sock_filter));
