@@ -217,10 +217,11 @@ void compile_python_client(const fs::path& directory, const Interpreter& python)
 std::vector<Mount> system_mounts() {
   std::vector<Mount> mounts;
   mounts.push_back({"/usr", "/usr"});
-  // On a merged-/usr machine these are symbolic links into /usr, which the launcher makes again in the new root.
+  // On a machine with merged /usr these are symbolic links into it; the launcher makes a link again where a mount's
+  // source is one.
   for (const char* folder : {"/bin", "/sbin", "/lib", "/lib64", "/lib32", "/libx32"}) {
     std::error_code error;
-    if (fs::is_directory(fs::symlink_status(folder, error))) mounts.push_back({folder, folder});
+    if (fs::exists(fs::symlink_status(folder, error))) mounts.push_back({folder, folder});
   }
   for (const char* piece : {"/etc/ssl", "/etc/pki", "/etc/ca-certificates", "/etc/alternatives", "/etc/ld.so.cache",
                             "/etc/ld.so.conf", "/etc/ld.so.conf.d"}) {
@@ -327,6 +328,7 @@ Result<RuntimePlan> Runtimes::plan(const std::string& runtime_name, const std::s
   const auto entry = std::ranges::find(found_, runtime_name, &FoundRuntime::name);
   if (!wanted || entry == found_.end()) {
     std::vector<std::string> names;
+    names.reserve(found_.size());
     for (const auto& known : found_) names.push_back(known.name);
     return fail(ErrorCode::kUnsupported,
                 fmt::format("the runtime {} is not known; there are {}", runtime_name, join(names)));
@@ -354,7 +356,7 @@ Result<RuntimePlan> Runtimes::plan(const std::string& runtime_name, const std::s
         ErrorCode::kUnsupported,
         fmt::format("the runtime {} has no interpreter on this machine: looked for {} in {}; there is {}", runtime_name,
                     what, join(searched_), present.empty() ? "none" : join(present)),
-        "install it, name its folder in the setting runtimes.folders, or allow a newer one by runtimes.substitute");
+        "install it, name its folder in the setting runtimes.paths, or allow a newer one by runtimes.substitute");
   }
   plan.interpreter_version = entry->version;
   if (auto mount = interpreter_mount(entry->interpreter)) plan.mounts.push_back(std::move(*mount));

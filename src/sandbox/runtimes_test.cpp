@@ -64,6 +64,14 @@ TEST_F(RuntimesTest, plans_an_interpreter_of_a_configured_folder_with_its_instal
   EXPECT_TRUE(variable(*plan, "PATH").starts_with(lang + "/bin:"));
 }
 
+// The program loader's path is /lib64/ld-linux-x86-64.so.2, whether that is a folder or a link into /usr.
+TEST_F(RuntimesTest, gives_the_root_folders_that_programs_name) {
+  const auto plan = discover().plan("provided.al2023", "x");
+  ASSERT_TRUE(plan.has_value());
+  EXPECT_TRUE(mounts(*plan, "/bin", "/bin"));
+  EXPECT_TRUE(mounts(*plan, "/lib", "/lib"));
+}
+
 TEST_F(RuntimesTest, never_mounts_all_of_etc) {
   const auto plan = discover().plan("provided.al2023", "x");
   ASSERT_TRUE(plan.has_value());
