@@ -58,7 +58,7 @@ export function xrayCause(error) {
       exceptions: [{ type: clean(String(error.name)), message: clean(String(error.message)), stack }],
       paths: [...new Set(stack.map((frame) => frame.path))],
     });
-    return text.length < 64 * 1024 ? text.replace(/[^\x20-\x7e]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`) : '';
+    return text.length < 8 * 1024 ? text.replace(/[^\x20-\x7e]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`) : '';
   } catch {
     return '';
   }
