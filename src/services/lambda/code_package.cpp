@@ -213,7 +213,8 @@ Result<void> write_file(zip_t* archive, const PackageEntry& entry, const fs::pat
     const auto got = zip_fread(in.get(), buffer.data(), buffer.size());
     if (got < 0) return bad(fmt::format("the entry {} is damaged", entry.path));
     if (got == 0) break;
-    if (static_cast<std::uint64_t>(got) > budget) return fail(ErrorCode::kTooLarge, "the unzipped package is too large");
+    if (static_cast<std::uint64_t>(got) > budget)
+      return fail(ErrorCode::kTooLarge, "the unzipped package is too large");
     budget -= static_cast<std::uint64_t>(got);
     for (std::size_t done = 0; done < static_cast<std::size_t>(got);) {
       const auto wrote = ::write(out.get(), buffer.data() + done, static_cast<std::size_t>(got) - done);

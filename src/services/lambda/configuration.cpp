@@ -17,9 +17,9 @@ constexpr std::size_t kLayersMost = 5;
 
 // Runtimes of the model's list that AWS itself takes no more.
 constexpr std::array<std::string_view, 20> kRetired = {
-    "dotnetcore1.0", "dotnetcore2.0", "dotnetcore2.1", "dotnetcore3.1", "dotnet6",    "go1.x",      "java8",
-    "nodejs",        "nodejs4.3",     "nodejs4.3-edge", "nodejs6.10",   "nodejs8.10", "nodejs10.x", "nodejs12.x",
-    "nodejs14.x",    "provided",      "python2.7",      "python3.6",    "python3.7",  "ruby2.7"};
+    "dotnetcore1.0", "dotnetcore2.0", "dotnetcore2.1",  "dotnetcore3.1", "dotnet6",    "go1.x",      "java8",
+    "nodejs",        "nodejs4.3",     "nodejs4.3-edge", "nodejs6.10",    "nodejs8.10", "nodejs10.x", "nodejs12.x",
+    "nodejs14.x",    "provided",      "python2.7",      "python3.6",     "python3.7",  "ruby2.7"};
 
 // The platform sets these itself.
 constexpr std::array<std::string_view, 20> kReserved = {"_HANDLER",

@@ -1,5 +1,5 @@
-// What may stand in a function's configuration: checks shared by CreateFunction and UpdateFunctionConfiguration, and the
-// defaults that AWS fills in. What this server would not carry out is refused by name.
+// What may stand in a function's configuration: checks shared by CreateFunction and UpdateFunctionConfiguration, and
+// the defaults that AWS fills in. What this server would not carry out is refused by name.
 #pragma once
 
 #include <optional>

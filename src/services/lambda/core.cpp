@@ -105,8 +105,7 @@ Awaitable<aws::ApiResult<StoredCode>> store_code(Core& core, std::string zip) {
           fmt::format("Unzipped size must be smaller than {} bytes", core.limits.unzipped_bytes));
     }
     if (digest.error().code == ErrorCode::kInvalid) {
-      const std::string text =
-          "Could not unzip uploaded file. Please check your file, then try to upload again.";
+      const std::string text = "Could not unzip uploaded file. Please check your file, then try to upload again.";
       if (digest.error().message == "not a zip archive") co_return refuse_parameter(text);
       co_return refuse_parameter(fmt::format("{} ({})", text, digest.error().message));
     }

@@ -29,6 +29,7 @@ struct Core {
   PackageLimits limits;
   Tables tables;
   std::string link_key;  // of this run; links to code end with it
+  Scope streams{"streamed invocations"};
 
   [[nodiscard]] Place place(const aws::CallContext& context) const;
 };
@@ -100,8 +101,8 @@ std::pair<std::vector<T>, std::optional<std::string>> page_of(std::vector<T> all
                                                               const std::optional<std::string>& marker,
                                                               std::optional<std::int32_t> max_items) {
   constexpr std::size_t kMost = 50;
-  const auto limit = max_items && *max_items > 0 ? std::min<std::size_t>(static_cast<std::size_t>(*max_items), kMost)
-                                                 : kMost;
+  const auto limit =
+      max_items && *max_items > 0 ? std::min<std::size_t>(static_cast<std::size_t>(*max_items), kMost) : kMost;
   std::size_t start = 0;
   if (marker && !marker->empty()) {
     // Past the marker's key, whether the item it came from is still there or not.

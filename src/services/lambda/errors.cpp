@@ -6,7 +6,8 @@
 
 namespace mayfly::lambda {
 
-const aws::ErrorModel kRequestEntityTooLarge{.code = "RequestEntityTooLargeException", .status = 413, .sender_fault = true};
+const aws::ErrorModel kRequestEntityTooLarge{
+    .code = "RequestEntityTooLargeException", .status = 413, .sender_fault = true};
 
 std::unexpected<aws::ApiError> refuse(const aws::ErrorModel& model, std::string message) {
   aws::ApiError error;

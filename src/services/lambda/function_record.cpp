@@ -160,9 +160,8 @@ Result<FunctionRecord> function_from_text(std::string_view text) {
     read_document(v, "config", url.config);
     out.urls[qualifier] = std::move(url);
   });
-  each_member(value, "policies", [&](const std::string& qualifier, const json::value& v) {
-    out.policies[qualifier] = policy_from(v);
-  });
+  each_member(value, "policies",
+              [&](const std::string& qualifier, const json::value& v) { out.policies[qualifier] = policy_from(v); });
   each_member(value, "tags", [&](const std::string& key, const json::value& v) {
     if (v.is_string()) out.tags.emplace_back(key, std::string(v.get_string()));
   });

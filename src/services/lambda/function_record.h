@@ -43,7 +43,7 @@ struct FunctionRecord {
   std::map<std::uint64_t, VersionRecord> versions;
   std::uint64_t last_version = 0;  // numbers are never used again, even after their version was deleted
   std::map<std::string, wire::AliasConfiguration> aliases;
-  std::map<std::string, UrlRecord> urls;    // by qualifier
+  std::map<std::string, UrlRecord> urls;   // by qualifier
   std::map<std::string, Policy> policies;  // by qualifier, "" for the unqualified function
   TagList tags;
   std::optional<std::int32_t> reserved_concurrency;

@@ -1,5 +1,5 @@
-// CreateFunction, UpdateFunctionCode, UpdateFunctionConfiguration, GetFunction, GetFunctionConfiguration, ListFunctions,
-// DeleteFunction, GetFunctionCodeSigningConfig, recursion and runtime management.
+// CreateFunction, UpdateFunctionCode, UpdateFunctionConfiguration, GetFunction, GetFunctionConfiguration,
+// ListFunctions, DeleteFunction, GetFunctionCodeSigningConfig, recursion and runtime management.
 //
 // Code is checked, unpacked and stored before the record is written, so a function is runnable when it is acknowledged.
 // The answers still say Pending and InProgress, as AWS's do: clients wait for the states that a next read shows.
@@ -138,8 +138,7 @@ Awaitable<aws::ApiResult<FunctionConfiguration>> update_function_code(Core& core
     return {};
   };
   auto missing = function_missing(found->place, found->name.name, "");
-  auto changed =
-      co_await core.tables.change(found->place, found->name.name, std::move(missing), std::move(edit));
+  auto changed = co_await core.tables.change(found->place, found->name.name, std::move(missing), std::move(edit));
   if (!changed) co_return std::unexpected(std::move(changed.error()));
   const auto& function = **changed;
   if (publish_now && !function.versions.empty()) {
@@ -180,8 +179,7 @@ Awaitable<aws::ApiResult<FunctionConfiguration>> update_function_configuration(
     return {};
   };
   auto missing = function_missing(found->place, found->name.name, "");
-  auto changed =
-      co_await core.tables.change(found->place, found->name.name, std::move(missing), std::move(edit));
+  auto changed = co_await core.tables.change(found->place, found->name.name, std::move(missing), std::move(edit));
   if (!changed) co_return std::unexpected(std::move(changed.error()));
   auto answer = shown(**changed, (*changed)->latest, "");
   show_in_progress(answer);

@@ -43,6 +43,8 @@ class Lambda {
   Lambda& operator=(const Lambda&) = delete;
 
   Awaitable<Result<void>> load();
+  // Waits for streamed invocations that still run; new ones are refused. Before destruction.
+  Awaitable<void> stop();
   [[nodiscard]] aws::Service& service();
 
   // Function URLs. Hosts are "<id>.lambda-url.<region>.<url_domain>[:port]".

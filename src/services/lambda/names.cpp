@@ -101,9 +101,7 @@ bool is_version_number(std::string_view qualifier) {
 }
 
 bool is_alias_name(std::string_view qualifier) {
-  const auto accepted = [](char c) {
-    return digit(c) || lower(c) || (c >= 'A' && c <= 'Z') || c == '-' || c == '_';
-  };
+  const auto accepted = [](char c) { return digit(c) || lower(c) || (c >= 'A' && c <= 'Z') || c == '-' || c == '_'; };
   return !qualifier.empty() && std::all_of(qualifier.begin(), qualifier.end(), accepted) &&
          !is_version_number(qualifier);
 }

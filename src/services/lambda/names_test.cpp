@@ -14,8 +14,9 @@ FunctionName parsed(std::string_view text, std::optional<std::string> qualifier 
 }
 
 TEST(FunctionNames, EveryFormNamesTheSameFunction) {
-  for (const auto* form : {"hello", "function:hello", "000000000000:function:hello", "us-east-1:000000000000:function:hello",
-                           "arn:aws:lambda:us-east-1:000000000000:function:hello", "000000000000:hello"}) {
+  for (const auto* form :
+       {"hello", "function:hello", "000000000000:function:hello", "us-east-1:000000000000:function:hello",
+        "arn:aws:lambda:us-east-1:000000000000:function:hello", "000000000000:hello"}) {
     EXPECT_EQ(parsed(form).name, "hello") << form;
     EXPECT_EQ(parsed(form).qualifier, "") << form;
   }

@@ -30,7 +30,8 @@ std::vector<std::string> words(std::string_view text) {
 // The form of a CIDR, not its meaning: the launcher parses it with the system's own parser and refuses what is wrong.
 bool looks_like_network(std::string_view text) {
   const auto slash = text.find('/');
-  if (slash == std::string_view::npos || slash == 0 || slash + 1 == text.size() || text.size() - slash > 4) return false;
+  if (slash == std::string_view::npos || slash == 0 || slash + 1 == text.size() || text.size() - slash > 4)
+    return false;
   const auto address = text.substr(0, slash);
   const auto prefix = text.substr(slash + 1);
   const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
@@ -48,9 +49,8 @@ aws::ApiResult<void> check_tags(const TagList& tags) {
   if (network.empty() || network == "none" || network == "outbound") return {};
   const auto list = words(network);
   if (!std::all_of(list.begin(), list.end(), looks_like_network)) {
-    return refuse_parameter(
-        fmt::format("The tag {} must be \"none\", \"outbound\" or networks such as \"10.1.0.0/16 192.0.2.7/32\".",
-                    kNetworkTag));
+    return refuse_parameter(fmt::format(
+        "The tag {} must be \"none\", \"outbound\" or networks such as \"10.1.0.0/16 192.0.2.7/32\".", kNetworkTag));
   }
   return {};
 }

@@ -1,9 +1,9 @@
 // The service's records in memory, and the one way they change.
 //
 // Operation.   Records are immutable and shared. A change copies one, lets the operation edit the copy, writes it with
-//              compare-and-set, and only then replaces the one in memory. Where somebody else was faster the newer record
-//              is read and the edit runs again on it. Targets of invocations are made when a record is installed, so
-//              that an invocation finds its target without touching the store.
+//              compare-and-set, and only then replaces the one in memory. Where somebody else was faster the newer
+//              record is read and the edit runs again on it. Targets of invocations are made when a record is
+//              installed, so that an invocation finds its target without touching the store.
 // Concurrency. Any reactor. One mutex guards the maps; it is never held across co_await.
 // Limits.      An edit is tried kAttempts times against concurrent writers, then kConflict.
 // Recovery.    load() reads everything; a record that cannot be read stops the start.

@@ -44,8 +44,7 @@ Awaitable<aws::ApiResult<wire::FunctionConfiguration>> publish_version(Core& cor
     return {};
   };
   auto missing = function_missing(found->place, found->name.name, "");
-  auto changed =
-      co_await core.tables.change(found->place, found->name.name, std::move(missing), std::move(edit));
+  auto changed = co_await core.tables.change(found->place, found->name.name, std::move(missing), std::move(edit));
   if (!changed) co_return std::unexpected(std::move(changed.error()));
   const auto& newest = *(*changed)->versions.rbegin();
   co_return shown(**changed, newest.second, std::to_string(newest.first));
