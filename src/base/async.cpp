@@ -188,11 +188,13 @@ struct Signal::Impl {
   bool set = false;
   std::deque<std::shared_ptr<Waiter>> waiters;
 
-  static void wake(const std::shared_ptr<Waiter>& waiter) {
-    if (waiter->reactor.in_this_thread()) {
+  // Takes the waiter over: its timer must not be destroyed by the notifying thread, which may outlive the reactor.
+  static void wake(std::shared_ptr<Waiter> waiter) {
+    Reactor& reactor = waiter->reactor;
+    if (reactor.in_this_thread()) {
       waiter->timer.cancel();
     } else {
-      asio::post(waiter->reactor.io(), [waiter] { waiter->timer.cancel(); });
+      asio::post(reactor.io(), [owned = std::move(waiter)] { owned->timer.cancel(); });
     }
   }
 };
@@ -212,7 +214,7 @@ void Signal::notify() {
     impl_->waiters.pop_front();
     waiter->notified = true;
   }
-  Impl::wake(waiter);
+  Impl::wake(std::move(waiter));
 }
 
 void Signal::notify_all() {
@@ -222,7 +224,7 @@ void Signal::notify_all() {
     waiters.swap(impl_->waiters);
     for (auto& waiter : waiters) waiter->notified = true;
   }
-  for (auto& waiter : waiters) Impl::wake(waiter);
+  for (auto& waiter : waiters) Impl::wake(std::move(waiter));
 }
 
 Awaitable<bool> Signal::wait_until(SteadyTime deadline) {
