@@ -15,6 +15,7 @@ import mmap
 import os
 import platform
 import resource
+import select
 import socket
 import stat
 import struct
@@ -856,20 +857,23 @@ def memory_bomb_in_children(event, report):
     """A limit for a process is no limit for its children: together they may not have more than one."""
     each, count = event.get("each_mb", 64), event.get("count", 40)
     read_end, write_end = os.pipe()
+    children = []
     for _ in range(count):
-        if os.fork() == 0:
+        pid = os.fork()
+        if pid == 0:
             kept = b"\xa5" * (each << 20)
             os.write(write_end, b"x")
             libc.pause()
             os._exit(len(kept) & 0)
-    os.close(write_end)
-    alive = 0
-    while os.read(read_end, 1):
-        alive += 1
-        if alive == count:
-            report.escape(f"{count} processes of {each} MB")
-            return
-    report.refused(f"{alive} of {count} lived")
+        children.append(pid)
+    alive, deadline = 0, time.monotonic() + event.get("seconds", 8)
+    while alive < count and select.select([read_end], [], [], max(0.0, deadline - time.monotonic()))[0]:
+        alive += len(os.read(read_end, 1))
+    (report.escape if alive == count else report.refused)(f"{alive} of {count} processes of {each} MB lived")
+    for pid in children:
+        os.kill(pid, 9)
+    for pid in children:
+        os.waitpid(pid, 0)
 
 
 @attack
