@@ -244,5 +244,80 @@ TEST(ProtocolConformance, Json11Output) { run_file("output_json.json", run_outpu
 TEST(ProtocolConformance, Json10Input) { run_file("input_json_1_0.json", run_input); }
 TEST(ProtocolConformance, Json10Output) { run_file("output_json_1_0.json", run_output); }
 
+// Own cases, for where the published suites are not at hand.
+class OwnModel {
+ public:
+  OwnModel(WireProtocol protocol, std::string_view uri) : model_(shapes_) {
+    operations_[0] =
+        model_.operation(parse_json(R"({"name":"Put","http":{"method":"PUT","requestUri":")" + std::string(uri) +
+                                    R"("},"input":{"shape":"In"},"output":{"shape":"In"}})")
+                             .value());
+    service_.target_prefix = "Own_20200101";
+    service_.protocol = protocol;
+    service_.operations = operations_;
+    protocol_ = make_protocol(service_);
+  }
+  [[nodiscard]] const Protocol& protocol() const { return *protocol_; }
+  [[nodiscard]] const OperationModel& operation() const { return operations_[0]; }
+
+ private:
+  json::value shapes_ = parse_json(R"({
+    "In":{"type":"structure","members":{
+      "Key":{"shape":"String","location":"uri","locationName":"key"},
+      "Names":{"shape":"Names","location":"header","locationName":"X-Names"},
+      "Meta":{"shape":"Map","location":"headers","locationName":"x-meta-"},
+      "When":{"shape":"Time"},"Data":{"shape":"Blob","locationName":"data"},"Count":{"shape":"Integer"}}},
+    "String":{"type":"string"},"Names":{"type":"list","member":{"shape":"String"}},"Time":{"type":"timestamp"},
+    "Map":{"type":"map","key":{"shape":"String"},"value":{"shape":"String"}},
+    "Blob":{"type":"blob"},"Integer":{"type":"integer"}})")
+                            .value();
+  RuntimeModel model_;
+  OperationModel operations_[1];
+  ServiceModel service_;
+  std::unique_ptr<const Protocol> protocol_;
+};
+
+TEST(Protocol, RestJsonReadsAllPartsAndWritesThemBack) {
+  const OwnModel own(WireProtocol::kRestJson, "/things/{key+}");
+  http::RequestHead head;
+  head.method = "PUT";
+  head.target = "/things/a%20b/c";
+  head.headers.add("x-names", "one, \"two,\\\"2\\\"\"");
+  head.headers.add("X-Meta-Color", "blue");
+  const auto route = own.protocol().route(head);
+  ASSERT_TRUE(route);
+  auto call = own.protocol().parse(*route, head, R"({"When":1.5,"data":"aGk=","Count":3.0,"Other":[]})");
+  ASSERT_TRUE(call) << call.error().message;
+  EXPECT_EQ(to_json(call->document),
+            R"({"When":1.5,"Data":"hi","Count":3,"Key":"a b/c","Names":["one","two,\"2\""],"Meta":{"Color":"blue"}})");
+  Reply reply;
+  reply.document = call->document;
+  const auto answer = own.protocol().write(own.operation(), std::move(reply));
+  EXPECT_EQ(answer.body, R"({"When":1.5,"data":"aGk=","Count":3})");
+  EXPECT_EQ(answer.head.headers.get("X-Names"), R"(one, "two,\"2\"")");
+  EXPECT_EQ(answer.head.headers.get("x-meta-Color"), "blue");
+}
+
+TEST(Protocol, JsonRpcNamesTheOperationInAHeader) {
+  const OwnModel own(WireProtocol::kJson11, "/");
+  http::RequestHead head;
+  head.method = "POST";
+  head.target = "/";
+  head.headers.add("X-Amz-Target", "Own_20200101.Put");
+  const auto route = own.protocol().route(head);
+  ASSERT_TRUE(route);
+  EXPECT_EQ(own.protocol().parse(*route, head, R"({"Count":4294967296})").error().model,
+            &common_errors::SerializationException);
+  EXPECT_TRUE(own.protocol().parse(*route, head, ""));
+  head.headers.set("X-Amz-Target", "Own_20200101.Other");
+  EXPECT_FALSE(own.protocol().route(head));
+  ApiError error;
+  error.model = &common_errors::ValidationException;
+  error.message = "no";
+  const auto answer = own.protocol().write_error(error);
+  EXPECT_EQ(answer.head.headers.get("Content-Type"), "application/x-amz-json-1.1");
+  EXPECT_EQ(answer.body, R"({"__type":"ValidationException","message":"no"})");
+}
+
 }  // namespace
 }  // namespace mayfly::aws
