@@ -96,7 +96,8 @@ Awaitable<void> Instance::run(std::shared_ptr<Instance> self) {
 }
 
 Awaitable<Result<void>> Instance::bring_up() {
-  auto plan = engine_->runtimes.plan(target_->runtime, target_->handler);
+  auto plan =
+      engine_->runtimes.plan(target_->runtime, target_->handler, target_->code_directory, target_->layer_directories);
   if (!plan) co_return std::unexpected(plan.error());
   auto spec = make_spec(*target_, *plan, engine_->settings, id_, log_stream_);
   started_at_ = engine_->clock.now();
