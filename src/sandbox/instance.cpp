@@ -89,8 +89,8 @@ struct ChildPlan {
   std::vector<char*> argv;
   std::vector<char*> environment;
   const char* directory = nullptr;
-  std::array<char, 96> tmp_options{};
-  std::array<char, 96> shm_options{};
+  std::string tmp_options;
+  std::string shm_options;
   std::uint16_t port = 0;
   rlim_t open_files = 0;
   rlim_t processes = 0;
@@ -196,8 +196,9 @@ void build_root(const ChildPlan& plan) {
   if (plan.opt >= 0) {
     require(::move_mount(plan.opt, "", AT_FDCWD, "opt", MOVE_MOUNT_F_EMPTY_PATH) == 0, plan, Step::kCode);
   }
-  require(::mount("tmpfs", "tmp", "tmpfs", MS_NOSUID | MS_NODEV, plan.tmp_options.data()) == 0, plan, Step::kTemporary);
-  require(::mount("tmpfs", "dev/shm", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, plan.shm_options.data()) == 0, plan,
+  require(::mount("tmpfs", "tmp", "tmpfs", MS_NOSUID | MS_NODEV, plan.tmp_options.c_str()) == 0, plan,
+          Step::kTemporary);
+  require(::mount("tmpfs", "dev/shm", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, plan.shm_options.c_str()) == 0, plan,
           Step::kTemporary);
   // Read-only as a whole: nothing in it is for a function to write, and a kernel setting least of all.
   require(::mount("proc", "proc", "proc", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, "hidepid=invisible") == 0, plan,
@@ -338,10 +339,10 @@ ChildPlan child_plan(const InstancePlan& plan, std::vector<std::string>& variabl
   child.environment.push_back(nullptr);
   child.directory = spec.working_directory.c_str();
   // One inode for each 2 KiB lets small files fill the space, and bounds the kernel's memory for empty ones.
-  fmt::format_to_n(child.tmp_options.data(), child.tmp_options.size() - 1, "mode=1777,size={},nr_inodes={}",
-                   spec.limits.tmp_bytes, std::max<std::uint64_t>(1024, spec.limits.tmp_bytes / 2048));
-  fmt::format_to_n(child.shm_options.data(), child.shm_options.size() - 1, "mode=1777,size={},nr_inodes=1024",
-                   std::min(kMaxSharedMemory, spec.limits.memory_bytes / 2));
+  child.tmp_options = fmt::format("mode=1777,size={},nr_inodes={}", spec.limits.tmp_bytes,
+                                  std::max<std::uint64_t>(1024, spec.limits.tmp_bytes / 2048));
+  child.shm_options =
+      fmt::format("mode=1777,size={},nr_inodes=1024", std::min(kMaxSharedMemory, spec.limits.memory_bytes / 2));
   child.port = spec.runtime_api_port;
   child.open_files = spec.limits.open_files;
   child.processes = spec.limits.pids + 1;

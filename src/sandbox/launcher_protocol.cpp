@@ -153,11 +153,11 @@ json::object spec_to_json(const SandboxSpec& spec) {
   for (const auto& [name, value] : spec.environment) environment.push_back(json::value(name + "=" + value));
   out["environment"] = std::move(environment);
   out["directory"] = spec.working_directory;
-  out["port"] = spec.runtime_api_port;
+  out["port"] = std::int64_t{spec.runtime_api_port};
   out["memory"] = static_cast<std::int64_t>(spec.limits.memory_bytes);
-  out["cpu"] = spec.limits.cpu_milli;
-  out["pids"] = spec.limits.pids;
-  out["files"] = spec.limits.open_files;
+  out["cpu"] = std::int64_t{spec.limits.cpu_milli};
+  out["pids"] = std::int64_t{spec.limits.pids};
+  out["files"] = std::int64_t{spec.limits.open_files};
   out["tmp"] = static_cast<std::int64_t>(spec.limits.tmp_bytes);
   out["network"] = static_cast<int>(spec.network);
   out["networks"] = list(spec.allowed_networks);

@@ -281,8 +281,8 @@ void add_rules(Builder& rules) {
     rules.add_if(SCMP_ACT_ERRNO(EPERM), "clone", {masked(0, flag, flag)});
   }
   rules.add_if(SCMP_ACT_ALLOW, "clone", {masked(0, all, 0)});
-  // The flags of clone3 are in memory, which a filter cannot read; ENOSYS makes the C library use clone.
-  rules.add(SCMP_ACT_ERRNO(ENOSYS), "clone3");
+  // clone3 is left to the default: its flags are in memory, which a filter cannot read, and ENOSYS makes the C library
+  // use clone.
   // Query, the default, and without address randomisation (some language runtimes ask for it).
   for (const std::uint64_t value : {0xffffffffULL, 0ULL, 0x0040000ULL}) {
     rules.add_if(SCMP_ACT_ALLOW, "personality", {equals(0, value)});
