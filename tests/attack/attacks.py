@@ -78,8 +78,12 @@ class Report:
         except OSError as error:
             self.refused(f"{path}: {errno.errorcode.get(error.errno, error.errno)}")
             return
+        null = os.fstat(fd).st_rdev == os.makedev(1, 3)
         os.close(fd)
-        self.escape(f"opened {path}")
+        if null:
+            self.refused(f"{path}: covered by /dev/null")
+        else:
+            self.escape(f"opened {path}")
 
     def answer(self):
         return {"escaped": bool(self.escapes), "evidence": "; ".join((self.escapes or self.refusals)[:40]),
