@@ -169,6 +169,6 @@ def wait_until(condition, seconds=30.0, what="the condition"):
         time.sleep(0.05)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tools():
     return types.SimpleNamespace(zip_bytes=zip_bytes, wait_until=wait_until, role=ROLE, binary=BINARY, sanitized=SANITIZED)
