@@ -1,0 +1,336 @@
+// The service over fakes: a store in memory, an invoker that answers by itself, requests without sockets.
+#include "services/lambda/lambda.h"
+
+#include <gtest/gtest.h>
+#include <zip.h>
+
+#include <filesystem>
+#include <map>
+
+#include "base/crypto.h"
+#include "base/encoding.h"
+#include "base/ids.h"
+#include "base/json.h"
+
+namespace mayfly::lambda {
+namespace {
+
+class FakeStore final : public store::KeyValue {
+ public:
+  std::map<std::string, store::Entry> entries;
+  store::Revision last = 0;
+
+  Awaitable<Result<std::optional<store::Entry>>> get(std::string key) override {
+    const auto found = entries.find(key);
+    if (found == entries.end()) co_return std::optional<store::Entry>();
+    co_return std::optional<store::Entry>(found->second);
+  }
+  Awaitable<Result<store::Revision>> put(std::string key, std::string value) override { co_return write(key, value); }
+  Awaitable<Result<store::Revision>> compare_and_set(std::string key, std::string value,
+                                                     store::Revision expected) override {
+    const auto found = entries.find(key);
+    const auto present = found == entries.end() ? 0 : found->second.revision;
+    if (present != expected) co_return fail(ErrorCode::kConflict, "revision");
+    co_return write(key, value);
+  }
+  Awaitable<Result<void>> remove(std::string key, std::optional<store::Revision> expected) override {
+    const auto found = entries.find(key);
+    if (expected && (found == entries.end() || found->second.revision != *expected)) {
+      co_return fail(ErrorCode::kConflict, "revision");
+    }
+    if (found != entries.end()) entries.erase(found);
+    co_return Result<void>();
+  }
+  Awaitable<Result<std::vector<store::Entry>>> list(std::string prefix, std::string after, std::size_t limit) override {
+    std::vector<store::Entry> out;
+    for (const auto& [key, entry] : entries) {
+      if (key.starts_with(prefix) && key > after && out.size() < limit) out.push_back(entry);
+    }
+    co_return out;
+  }
+  std::shared_ptr<void> watch(std::string, std::function<void(const store::WatchEvent&)>) override { return nullptr; }
+
+ private:
+  store::Revision write(const std::string& key, const std::string& value) {
+    store::Entry entry;
+    entry.key = key;
+    entry.value = value;
+    entry.revision = ++last;
+    entries[key] = entry;
+    return last;
+  }
+};
+
+class FakeBlob final : public store::Blob {
+ public:
+  std::map<std::string, std::string> blobs;
+  Awaitable<Result<store::BlobId>> put(std::string bytes) override {
+    const auto id = hex_encode(sha256(bytes));
+    blobs[id] = std::move(bytes);
+    co_return store::BlobId(id);
+  }
+  Awaitable<Result<std::string>> get(store::BlobId id, std::size_t) override {
+    const auto found = blobs.find(id.str());
+    if (found == blobs.end()) co_return fail(ErrorCode::kNotFound, "no blob");
+    co_return found->second;
+  }
+  Awaitable<Result<std::uint64_t>> size(store::BlobId id) override { co_return blobs[id.str()].size(); }
+  Awaitable<Result<void>> remove(store::BlobId id) override {
+    blobs.erase(id.str());
+    co_return Result<void>();
+  }
+  Awaitable<Result<std::vector<store::BlobId>>> list() override { co_return std::vector<store::BlobId>(); }
+};
+
+class FakeInvoker final : public Invoker {
+ public:
+  std::shared_ptr<const dispatch::Target> target;
+  dispatch::Invocation invocation;
+  Result<dispatch::Outcome> answer = dispatch::Outcome();
+  std::vector<std::string> drained;
+  std::vector<std::string> parts;  // streamed before the outcome
+  Awaitable<Result<dispatch::Outcome>> invoke(std::shared_ptr<const dispatch::Target> to,
+                                              dispatch::Invocation what) override {
+    target = std::move(to);
+    invocation = std::move(what);
+    if (invocation.sink) {
+      invocation.sink->on_start("text/plain");
+      for (const auto& part : parts) static_cast<void>(co_await invocation.sink->on_data(part));
+    }
+    co_return answer;
+  }
+  void drain(const std::string& arn, const std::string& version, const std::string&) override {
+    drained.push_back(arn + ":" + version);
+  }
+  void set_reserved_concurrency(const std::string&, std::optional<std::uint32_t>) override {}
+};
+
+class FakeRequest final : public http::Request {
+ public:
+  std::string body;
+  http::Headers none;
+  Awaitable<Result<std::string>> read() override { co_return std::exchange(body, std::string()); }
+  Awaitable<Result<std::string>> read_all(std::size_t) override { co_return std::exchange(body, std::string()); }
+  [[nodiscard]] const http::Headers& trailers() const override { return none; }
+  [[nodiscard]] std::optional<std::uint64_t> content_length() const override { return body.size(); }
+  [[nodiscard]] std::string_view peer_address() const override { return "127.0.0.1:1"; }
+  [[nodiscard]] bool is_tls() const override { return false; }
+};
+
+class FakeResponse final : public http::ResponseWriter {
+ public:
+  http::Response got;
+  bool began = false;
+  bool finished = false;
+  Awaitable<Result<void>> send(http::Response response) override {
+    got = std::move(response);
+    began = finished = true;
+    co_return Result<void>();
+  }
+  Awaitable<Result<void>> begin(http::ResponseHead head) override {
+    got.head = std::move(head);
+    began = true;
+    co_return Result<void>();
+  }
+  Awaitable<Result<void>> write(std::string data) override {
+    got.body += data;
+    co_return Result<void>();
+  }
+  Awaitable<Result<void>> finish() override {
+    finished = true;
+    co_return Result<void>();
+  }
+  [[nodiscard]] bool started() const override { return began; }
+  void on_peer_closed(std::function<void()>) override {}
+};
+
+std::string small_zip(const std::string& text) {
+  zip_error_t error;
+  zip_error_init(&error);
+  zip_source_t* source = zip_source_buffer_create(nullptr, 0, 0, &error);
+  zip_source_keep(source);
+  zip_t* archive = zip_open_from_source(source, ZIP_TRUNCATE, &error);
+  zip_file_add(archive, "index.py", zip_source_buffer(archive, text.data(), text.size(), 0), 0);
+  zip_close(archive);
+  zip_source_open(source);
+  zip_source_seek(source, 0, SEEK_END);
+  std::string out(static_cast<std::size_t>(zip_source_tell(source)), '\0');
+  zip_source_seek(source, 0, SEEK_SET);
+  zip_source_read(source, out.data(), out.size());
+  zip_source_close(source);
+  zip_source_free(source);
+  return out;
+}
+
+class LambdaService : public ::testing::Test {
+ protected:
+  LambdaService() { start(); }
+  ~LambdaService() override {
+    run([&]() -> Awaitable<void> { return lambda_->stop(); });
+    lambda_.reset();
+    std::filesystem::remove_all(folder_);
+  }
+  void start() {
+    LambdaSettings settings;
+    settings.code_directory = folder_.string();
+    lambda_ = std::make_unique<Lambda>(store_, blob_, pool_, clock_, invoker_, settings);
+    std::optional<Result<void>> loaded;
+    run([&]() -> Awaitable<void> { loaded = co_await lambda_->load(); });
+    ASSERT_TRUE(loaded && *loaded);
+  }
+  void run(std::function<Awaitable<void>()> task) {
+    ASSERT_TRUE(scope_.spawn(reactor_, "test", std::move(task)));
+    // The pool answers from its own threads, so polling goes on until the task is over.
+    while (scope_.running() > 0) {
+      if (reactor_.poll() == 0) std::this_thread::yield();
+    }
+    ASSERT_EQ(scope_.failures(), 0U);
+  }
+  json::value call(const std::string& method, const std::string& target, const std::string& body, int status) {
+    aws::CallContext context;
+    context.request_id = "00000000-0000-4000-8000-000000000001";
+    context.principal.account = "000000000000";
+    context.region = "us-east-1";
+    context.host = "localhost:4566";
+    FakeRequest request;
+    request.head.method = method;
+    request.head.target = target;
+    request.head.headers.set("Host", "localhost:4566");
+    request.head.headers.set("Content-Type", "application/json");
+    response_ = std::make_unique<FakeResponse>();
+    run([&]() -> Awaitable<void> { return lambda_->service().serve(context, request, body, *response_); });
+    EXPECT_EQ(response_->got.head.status, status) << method << " " << target << "\n" << response_->got.body;
+    auto value = parse_json(response_->got.body);
+    return value ? *value : json::value();
+  }
+  json::value create(const std::string& name, const std::string& more, int status) {
+    return call("POST", "/2015-03-31/functions",
+                R"({"FunctionName":")" + name +
+                    R"(","Runtime":"python3.12","Handler":"index.handler","Role":"arn:aws:iam::000000000000:role/r",)" +
+                    more + R"("Code":{"ZipFile":")" + base64_encode(small_zip(name)) + R"("}})",
+                status);
+  }
+
+  std::filesystem::path folder_ = std::filesystem::temp_directory_path() / ("mayfly-lambda-" + random_hex(8));
+  VirtualClock clock_;
+  Reactor reactor_{clock_, "test"};
+  Scope scope_{"test"};
+  BlockingPool pool_{1, 16};
+  FakeStore store_;
+  FakeBlob blob_;
+  FakeInvoker invoker_;
+  std::unique_ptr<Lambda> lambda_;
+  std::unique_ptr<FakeResponse> response_;
+};
+
+TEST_F(LambdaService, ACreatedFunctionIsPendingThenActiveAndSurvivesARestart) {
+  const auto created = create("hello", R"("Tags":{"a":"b"},)", 201);
+  EXPECT_EQ(get_string(created, "State"), "Pending");
+  EXPECT_EQ(get_string(created, "FunctionArn"), "arn:aws:lambda:us-east-1:000000000000:function:hello");
+  EXPECT_EQ(get_string(*find(created, "LoggingConfig"), "LogGroup"), "/aws/lambda/hello");
+  run([&]() -> Awaitable<void> { return lambda_->stop(); });
+  std::filesystem::remove_all(folder_);
+  start();
+  const auto got = call("GET", "/2015-03-31/functions/hello", "", 200);
+  EXPECT_EQ(get_string(*find(got, "Configuration"), "State"), "Active");
+  EXPECT_EQ(get_string(*find(got, "Tags"), "a"), "b");
+  const auto sha = hex_encode(*base64_decode(get_string(created, "CodeSha256")));
+  EXPECT_TRUE(std::filesystem::exists(folder_ / sha / "index.py")) << "code is unpacked again";
+}
+
+TEST_F(LambdaService, NamesAreTakenOnceAndMissingOnesSaySo) {
+  create("one", "", 201);
+  EXPECT_EQ(get_string(create("one", "", 409), "message"), "Function already exist: one");
+  const auto missing = call("GET", "/2015-03-31/functions/two", "", 404);
+  EXPECT_EQ(get_string(missing, "Message"), "Function not found: arn:aws:lambda:us-east-1:000000000000:function:two");
+  call("DELETE", "/2015-03-31/functions/one", "", 204);
+  create("one", "", 201);
+}
+
+TEST_F(LambdaService, SettingsThatWouldNotBeCarriedOutAreRefusedByName) {
+  const auto vpc = create("f", R"("VpcConfig":{"SubnetIds":["subnet-1"]},)", 400);
+  EXPECT_NE(get_string(vpc, "message").find("VpcConfig"), std::string_view::npos);
+  create("f", R"("TracingConfig":{"Mode":"Active"},)", 400);
+  create("f", R"("Tags":{"mayfly:network":"everywhere"},)", 400);
+  create("f", R"("Environment":{"Variables":{"AWS_REGION":"x"}},)", 400);
+  EXPECT_TRUE(store_.entries.empty());
+}
+
+TEST_F(LambdaService, InvocationsReachTheVersionThatTheQualifierNames) {
+  create("f", R"("Publish":true,"Tags":{"mayfly:network":"10.0.0.0/8 192.0.2.1/32"},)", 201);
+  call("POST", "/2015-03-31/functions/f/aliases", R"({"Name":"live","FunctionVersion":"1"})", 201);
+  dispatch::Outcome outcome;
+  outcome.payload = R"({"ok":true})";
+  outcome.executed_version = "1";
+  invoker_.answer = outcome;
+  const auto answer = call("POST", "/2015-03-31/functions/f/invocations?Qualifier=live", R"({"a":1})", 200);
+  EXPECT_TRUE(get_bool(answer, "ok", false));
+  EXPECT_EQ(invoker_.target->version, "1");
+  EXPECT_EQ(invoker_.target->allowed_networks.size(), 2U);
+  EXPECT_EQ(invoker_.invocation.invoked_function_arn, "arn:aws:lambda:us-east-1:000000000000:function:f:live");
+  EXPECT_EQ(invoker_.invocation.payload, R"({"a":1})");
+  EXPECT_EQ(response_->got.head.headers.get("X-Amz-Executed-Version"), "1");
+  const auto bad = call("POST", "/2015-03-31/functions/f/invocations", "{", 400);
+  EXPECT_EQ(response_->got.head.headers.get("x-amzn-ErrorType"), "InvalidRequestContentException");
+  invoker_.answer = fail(ErrorCode::kThrottled, "ReservedFunctionConcurrentInvocationLimitExceeded");
+  const auto throttled = call("POST", "/2015-03-31/functions/f/invocations", "{}", 429);
+  EXPECT_EQ(get_string(throttled, "Reason"), "ReservedFunctionConcurrentInvocationLimitExceeded");
+}
+
+TEST_F(LambdaService, VersionsArePublishedOnceForTheSameContent) {
+  create("f", "", 201);
+  EXPECT_EQ(get_string(call("POST", "/2015-03-31/functions/f/versions", "{}", 201), "Version"), "1");
+  EXPECT_EQ(get_string(call("POST", "/2015-03-31/functions/f/versions", R"({"Description":"x"})", 201), "Version"),
+            "1");
+  call("PUT", "/2015-03-31/functions/f/configuration", R"({"Timeout":9})", 200);
+  EXPECT_EQ(invoker_.drained.size(), 1U) << "old instances of $LATEST are retired";
+  EXPECT_EQ(get_string(call("POST", "/2015-03-31/functions/f/versions", "{}", 201), "Version"), "2");
+  const auto wrong = call("PUT", "/2015-03-31/functions/f/configuration", R"({"Timeout":9,"RevisionId":"no"})", 412);
+  EXPECT_EQ(find(call("GET", "/2015-03-31/functions/f/versions?MaxItems=2", "", 200), "NextMarker") != nullptr, true);
+}
+
+TEST_F(LambdaService, FunctionUrlsMapRequestsAndStreams) {
+  create("f", "", 201);
+  const auto url =
+      call("POST", "/2021-10-31/functions/f/url", R"({"AuthType":"NONE","InvokeMode":"RESPONSE_STREAM"})", 201);
+  const std::string text(get_string(url, "FunctionUrl"));
+  ASSERT_TRUE(text.starts_with("http://"));
+  aws::CallContext context;
+  context.host = text.substr(7, text.size() - 8);
+  EXPECT_TRUE(lambda_->is_function_url_host(context.host)) << context.host;
+  EXPECT_FALSE(lambda_->function_url_needs_caller(context.host));
+  invoker_.parts = {"Hello, ", "world!"};
+  FakeRequest request;
+  request.head.method = "GET";
+  request.head.target = "/x";
+  FakeResponse response;
+  run([&]() -> Awaitable<void> { return lambda_->serve_function_url(context, std::nullopt, request, response); });
+  EXPECT_EQ(response.got.body, "Hello, world!");
+  EXPECT_TRUE(response.finished);
+  context.host = "unknown.lambda-url.us-east-1.localhost:4566";
+  FakeResponse unknown;
+  run([&]() -> Awaitable<void> { return lambda_->serve_function_url(context, std::nullopt, request, unknown); });
+  EXPECT_EQ(unknown.got.head.status, 403);
+  EXPECT_EQ(unknown.got.body, R"({"Message":null})");
+}
+
+TEST_F(LambdaService, CodeLinksWorkUntilTheyExpire) {
+  create("f", "", 201);
+  const auto got = call("GET", "/2015-03-31/functions/f", "", 200);
+  const std::string link(get_string(*find(got, "Code"), "Location"));
+  FakeRequest request;
+  request.head.method = "GET";
+  request.head.target = link.substr(link.find("/_mayfly"));
+  EXPECT_TRUE(Lambda::is_code_path(request.head.path()));
+  FakeResponse response;
+  run([&]() -> Awaitable<void> { return lambda_->serve_code(request, response); });
+  EXPECT_EQ(response.got.head.status, 200);
+  EXPECT_EQ(response.got.body, blob_.blobs.begin()->second);
+  clock_.advance(std::chrono::minutes(11));
+  FakeResponse late;
+  run([&]() -> Awaitable<void> { return lambda_->serve_code(request, late); });
+  EXPECT_EQ(late.got.head.status, 403);
+}
+
+}  // namespace
+}  // namespace mayfly::lambda
