@@ -287,6 +287,7 @@ bool Cgroups::remove(const std::string& name) const {
 }
 
 void Cgroups::remove_all() const {
+  if (server_.empty()) return;  // before prepare() the folders would be those of everybody
   for (const auto& server : server_folders()) clear(server);
 }
 

@@ -58,6 +58,7 @@ class LauncherServer {
 
   Result<void> prepare();
   void serve();
+  void end_all();
   [[nodiscard]] const UniqueFd& socket() const { return socket_; }
 
  private:
@@ -74,8 +75,6 @@ class LauncherServer {
   void reap();
   void ended(const std::string& id, int wait_status);
   void remove_later(const std::string& id);
-  void end_all();
-
   LauncherSettings settings_;
   UniqueFd socket_;
   UniqueFd signals_;
@@ -357,6 +356,7 @@ void LauncherServer::end_all() {
                                {"code", static_cast<int>(ready.error().code)},
                                {"message", ready.error().message},
                                {"hint", ready.error().hint}};
+    server.end_all();
     (void)send_packet(server.socket().get(), to_json(refusal), {});
     ::_exit(1);
   }

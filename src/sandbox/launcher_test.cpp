@@ -17,6 +17,8 @@
 #include <fstream>
 #include <map>
 
+#include "base/crypto.h"
+#include "base/encoding.h"
 #include "sandbox/capabilities.h"
 #include "sandbox/launcher_protocol.h"
 
@@ -39,11 +41,12 @@ std::string read_to_end(int fd) {
 
 // Groups and processes of our own that are left anywhere.
 std::vector<std::string> leftovers(const std::string& state) {
+  const std::string server = "mayfly-" + hex_encode(sha256(state)).substr(0, 12);
   std::vector<std::string> found;
   std::error_code error;
   fs::recursive_directory_iterator walk("/sys/fs/cgroup", fs::directory_options::skip_permission_denied, error);
   for (; !error && walk != fs::recursive_directory_iterator(); walk.increment(error)) {
-    if (walk->is_directory(error) && walk->path().filename().string().starts_with("test-sandbox")) {
+    if (walk->is_directory(error) && walk->path().filename() == server) {
       found.push_back(walk->path().string());
     }
   }
