@@ -151,6 +151,8 @@ Result<void> check_tree(const std::map<std::string, EntryKind>& seen) {
 
 Result<Checked> open_and_check(std::string_view zip, const PackageLimits& limits) {
   if (zip.size() > limits.zipped_bytes) return fail(ErrorCode::kTooLarge, "the zipped package is too large");
+  // libzip takes no bytes at all for a new archive; the shortest real one is its end record.
+  if (zip.size() < 22) return bad("not a zip archive");
   zip_error_t error;
   zip_error_init(&error);
   zip_source_t* source = zip_source_buffer_create(zip.data(), zip.size(), 0, &error);
@@ -166,6 +168,7 @@ Result<Checked> open_and_check(std::string_view zip, const PackageLimits& limits
   if (count < 0 || static_cast<std::uint64_t>(count) > limits.entries) {
     return fail(ErrorCode::kTooLarge, "the package has too many entries");
   }
+  if (count == 0) return bad("the package is empty");
   std::map<std::string, EntryKind> seen;
   for (zip_uint64_t i = 0; i < static_cast<zip_uint64_t>(count); ++i) {
     zip_stat_t stat;

@@ -106,6 +106,9 @@ Awaitable<aws::ApiResult<StoredCode>> store_code(Core& core, std::string zip) {
     }
     if (digest.error().code == ErrorCode::kInvalid) {
       const std::string text = "Could not unzip uploaded file. Please check your file, then try to upload again.";
+      if (digest.error().message == "the package is empty") {
+        co_return refuse_parameter("Uploaded file must be a non-empty zip");
+      }
       if (digest.error().message == "not a zip archive") co_return refuse_parameter(text);
       co_return refuse_parameter(fmt::format("{} ({})", text, digest.error().message));
     }
