@@ -703,10 +703,23 @@ def reach_metadata(event, report):
         try_connect(report, socket.AF_INET6, (address, 80), address, refusal_is_contact=True)
 
 
+def own_addresses():
+    addresses, previous = set(), ""
+    with open("/proc/net/fib_trie") as file:
+        for line in file:
+            if "host LOCAL" in line:
+                addresses.add(previous.split()[-1])
+            previous = line
+    return {address for address in addresses if not address.startswith("127.")}
+
+
 @attack
 def reach_networks(event, report):
     """The host's neighbours: the gateway and the networks that the test names, private ranges, other instances' links."""
+    own = own_addresses()
     for address in [*event.get("addresses", []), "10.0.0.1", "10.213.0.1", "10.213.0.3", "172.17.0.1", "192.168.0.1", "192.168.1.1"]:
+        if address in own:
+            continue
         for port in (22, 80, 443, 9001):
             try_connect(report, socket.AF_INET, (address, port), f"{address}:{port}", seconds=0.15, refusal_is_contact=True)
 
@@ -714,21 +727,14 @@ def reach_networks(event, report):
 @attack
 def own_address(event, report):
     """Not an attack: tells where this instance listens, so that another one can try to get there."""
-    addresses = set()
-    with open("/proc/net/fib_trie") as file:
-        previous = ""
-        for line in file:
-            if "host LOCAL" in line:
-                addresses.add(previous.split()[-1])
-            previous = line
-    report.refused(",".join(sorted(a for a in addresses if not a.startswith("127."))))
+    report.refused(",".join(sorted(own_addresses())))
 
 
 @attack
 def other_runtime_apis(event, report):
     """The Runtime API of another instance: on its address, and anywhere on loopback but the own one."""
     own = os.environ.get("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9001")
-    for address in [*event.get("addresses", []), "127.0.0.2", "127.0.1.1"]:
+    for address in [*(set(event.get("addresses", [])) - own_addresses()), "127.0.0.2", "127.0.1.1"]:
         for port in (9001, 9000, 9002, 8080):
             try_connect(report, socket.AF_INET, (address, port), f"{address}:{port}", seconds=0.2, refusal_is_contact=not address.startswith("127."))
     host, _, own_port = own.partition(":")

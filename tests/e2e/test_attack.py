@@ -15,7 +15,7 @@ import time
 
 import pytest
 
-from conftest import wait_until
+from conftest import ROLE, wait_until, zip_bytes
 
 ATTACKS = (pathlib.Path(__file__).resolve().parents[1] / "attack" / "attacks.py").read_text()
 NEIGHBOUR = """
@@ -120,7 +120,7 @@ def undisturbed(server, lambda_client, neighbour, invoke):
     assert server.process.poll() is None, "the server ended"
     response, after = invoke(neighbour)
     assert "FunctionError" not in response
-    assert after == {"count": before["count"] + 1, "instance": before["instance"]}, "the neighbour's instance was lost"
+    assert after["instance"] == before["instance"] and after["count"] > before["count"], "the neighbour's instance was lost"
     assert neighbour in [function["FunctionName"] for function in lambda_client.list_functions()["Functions"]]
 
 
@@ -221,7 +221,6 @@ def test_nothing_is_left_on_the_host(new_server):
     before = resources()
     server = new_server().start()
     client = server.client()
-    from conftest import ROLE, zip_bytes
     client.create_function(FunctionName="leave", Runtime="python3.11", Handler="attacks.handler", Role=ROLE, Timeout=20, MemorySize=512,
                            Code={"ZipFile": zip_bytes({"attacks.py": ATTACKS})})
     client.get_waiter("function_active_v2").wait(FunctionName="leave", WaiterConfig={"Delay": 1, "MaxAttempts": 60})
