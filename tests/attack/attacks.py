@@ -865,7 +865,7 @@ def memory_bomb(event, report):
 @attack
 def memory_bomb_in_children(event, report):
     """A limit for a process is no limit for its children: together they may not have more than one."""
-    each, count = event.get("each_mb", 64), event.get("count", 40)
+    each, count = event.get("each_mb", 64), event.get("count", 14)
     read_end, write_end = os.pipe()
     children = []
     for _ in range(count):

@@ -225,7 +225,7 @@ def test_nothing_is_left_on_the_host(new_server):
                            Code={"ZipFile": zip_bytes({"attacks.py": ATTACKS})})
     client.get_waiter("function_active_v2").wait(FunctionName="leave", WaiterConfig={"Delay": 1, "MaxAttempts": 60})
     mark = "mf" + secrets.token_hex(5)
-    for payload in ('{"attack": "outlive", "name": "%s"}' % mark, '{"attack": "fork_bomb"}', '{"attack": "mounts"}'):
+    for payload in ('{"attack": "outlive", "name": "%s"}' % mark, '{"attack": "fork_bomb", "bound": 100}', '{"attack": "mounts"}'):
         client.invoke(FunctionName="leave", Payload=payload)["Payload"].read()
     assert server.stop() == 0
     assert not [command for command in host_commands().values() if mark in command or str(server.data_dir) in command]
