@@ -217,6 +217,7 @@ void World::stop() {
   const auto bound = std::chrono::seconds(config_.drain_timeout);
   if (own_api_) own_api_->stop();
   if (server_ && !server_->drain_blocking(bound)) log(Level::kWarn, "connections were cut at the end of the drain");
+  if (lambda_) run_on(reactors_->at(0), *scope_, "lambda", [&] { return lambda_->stop(); });
   if (dispatcher_) run_on(reactors_->at(0), *scope_, "stop", [&] { return dispatcher_->stop(bound); });
   if (launcher_) run_on(reactors_->at(0), *scope_, "launcher", [&] { return launcher_->shutdown(); });
   server_.reset();
@@ -229,10 +230,11 @@ void World::stop() {
   lambda_.reset();
   dispatcher_.reset();
   launcher_.reset();
-  reactors_.reset();
-  scope_.reset();
   logs_.reset();
   store_.reset();
+  // Last: what the store's threads were about to wake belongs to a reactor.
+  reactors_.reset();
+  scope_.reset();
 }
 
 json::object World::ready() const {

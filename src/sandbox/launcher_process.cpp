@@ -15,6 +15,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -115,8 +116,12 @@ Result<void> LauncherServer::prepare() {
   if (::chmod(state.c_str(), 0700) != 0) return fail_errno("set the mode of " + state);
   lock_.reset(::open((state + "/lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
   if (!lock_) return fail_errno("open " + state + "/lock");
-  if (::flock(lock_.get(), LOCK_EX | LOCK_NB) != 0) {
-    return fail(ErrorCode::kConflict, state + " is in use by another server");
+  // The launcher of a server that was killed a moment ago is still cleaning up: it is given time to.
+  constexpr int kLockTries = 100;
+  for (int tries = 0; ::flock(lock_.get(), LOCK_EX | LOCK_NB) != 0; ++tries) {
+    if (tries == kLockTries) return fail(ErrorCode::kConflict, state + " is in use by another server");
+    constexpr timespec kPause{.tv_sec = 0, .tv_nsec = 100'000'000};
+    ::clock_nanosleep(CLOCK_MONOTONIC, 0, &kPause, nullptr);
   }
 
   capabilities_ = probe_capabilities();
