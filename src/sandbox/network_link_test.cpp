@@ -191,6 +191,10 @@ class LinkPoolTest : public ::testing::Test {
     host_.emplace();
     outside_.emplace();
     lan_.emplace();
+    // A new namespace takes the machine's own switch over, which a server that runs beside this test has turned on.
+    for (const Namespace* host : {&*host_, &*outside_, &*lan_}) {
+      host->inside([] { return must(set_forwarding(false)), 0; });
+    }
     host_->connect_to(*outside_, "ext0", "ext1");
     host_->connect_to(*lan_, "lan0", "lan1");
     host_->address("ext0", kHostAddress, 24);
