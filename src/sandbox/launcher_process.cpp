@@ -256,6 +256,7 @@ void LauncherServer::handle(const std::string& text) {
       found->second.killed = true;
       // The end of a process namespace's init ends everything in it, by the kernel.
       ::kill(found->second.instance.pid, SIGKILL);
+      groups_.end(id);
     }
   } else if (op == "peak") {
     const std::uint64_t bytes = running_.contains(id) ? groups_.peak_memory_bytes(id) : 0;
@@ -328,6 +329,7 @@ void LauncherServer::end_all() {
   for (auto& [id, run] : running_) {
     run.killed = true;
     ::kill(run.instance.pid, SIGKILL);
+    groups_.end(id);
   }
   while (!running_.empty()) {
     int status = 0;
