@@ -2,16 +2,17 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
 
 namespace mayfly {
 namespace {
 constexpr std::string_view kBase64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-constexpr std::array<signed char, 256> base64_values() {
-  std::array<signed char, 256> values{};
+constexpr std::array<std::int16_t, 256> base64_values() {
+  std::array<std::int16_t, 256> values{};
   values.fill(-1);
   for (std::size_t i = 0; i < kBase64.size(); ++i)
-    values[static_cast<unsigned char>(kBase64[i])] = static_cast<signed char>(i);
+    values[static_cast<unsigned char>(kBase64[i])] = static_cast<std::int16_t>(i);
   return values;
 }
 constexpr auto kBase64Values = base64_values();

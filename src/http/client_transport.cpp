@@ -115,7 +115,7 @@ class PlainTransport final : public ClientTransport {
       } else if (errno == EAGAIN) {
         if (auto ready = wait_for(fd_.get(), POLLOUT, timeout_); !ready) return ready;
       } else if (errno != EINTR) {
-        return fail(ErrorCode::kClosed, std::string("sending the request: ") + std::strerror(errno));
+        return fail(ErrorCode::kClosed, errno_error(errno, "sending the request").message);
       }
     }
     return Result<void>();
@@ -128,7 +128,7 @@ class PlainTransport final : public ClientTransport {
       if (errno == EAGAIN) {
         if (auto ready = wait_for(fd_.get(), POLLIN, timeout_); !ready) return std::unexpected(ready.error());
       } else if (errno != EINTR) {
-        return fail(ErrorCode::kClosed, std::string("reading the response: ") + std::strerror(errno));
+        return fail(ErrorCode::kClosed, errno_error(errno, "reading the response").message);
       }
     }
   }

@@ -20,11 +20,21 @@ FOLDER = pathlib.Path(os.environ.get("MAYFLY_CONFORMANCE_DIR", ROOT.parent / "sh
 SOURCES = "tests/aws/services/lambda_/functions"
 # Services that a case of another service may call: where they are not here yet, the case cannot pass.
 IMPLEMENTED = {"lambda"}
+ROLE = "arn:aws:iam::111111111111:role/recorded"
 
 
 def services_of(case):
     body = [s for s in case["steps"] if s["n"] < case["body_to"]]
     return {s["service"] for s in body if "service" in s and "operation" in s}
+
+
+def with_roles(node):
+    """The recordings do not carry the role that each test made first; any role will do."""
+    if isinstance(node, list):
+        return [with_roles(x) for x in node]
+    if not isinstance(node, dict):
+        return node
+    return {key: ROLE if key == "Role" and isinstance(value, dict) and "$ref" in value else with_roles(value) for key, value in node.items()}
 
 
 def start_server(folder):
@@ -55,9 +65,14 @@ def main():
     verdicts_of = {}
     for service in arguments.services:
         process, endpoint = start_server(tempfile.mkdtemp(prefix="mayfly-conformance-"))
+        recorded = json.load(open(FOLDER / f"aws-traces/{service}.json"))
+        for case in recorded["cases"]:
+            case["steps"] = with_roles(case["steps"])
+        trace = pathlib.Path(sources) / f"{service}-trace.json"
+        trace.write_text(json.dumps(recorded))
         verdict_file = pathlib.Path(sources) / f"{service}.json"
         command = [sys.executable, str(replay), "--endpoint", endpoint, "--src", sources, "--json", str(verdict_file), "--timeout", "20",
-                   "--poll", "3", "--max-sleep", "3", str(FOLDER / f"aws-traces/{service}.json")]
+                   "--poll", "3", "--max-sleep", "3", str(trace)]
         if arguments.only:
             command += ["--only", arguments.only]
         subprocess.run(command, check=False, stdout=subprocess.DEVNULL)
@@ -72,6 +87,8 @@ def main():
         for verdict in verdicts:
             others = services_of(cases[verdict["id"]]) - IMPLEMENTED - {"logs"}
             kind = verdict["verdict"]
+            if kind == "error" and "No such file" in verdict["why"][0]:
+                kind = "skip"  # A function whose source is not carried.
             if kind != "skip" and kind != "pass" and others:
                 kind, verdict["why"] = "needs", ["needs " + ", ".join(sorted(others))]
             counts[kind] += 1
