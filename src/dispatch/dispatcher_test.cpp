@@ -14,6 +14,7 @@
 #include <csignal>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -204,6 +205,17 @@ int echo(RuntimeClient& client, int) {
   return exit_status(0);
 }
 
+// A package as it lies on the host: the plan of an instance looks for its bootstrap.
+const std::string& package_folder() {
+  static const std::string folder = [] {
+    const std::filesystem::path path = std::filesystem::path(::testing::TempDir()) / "mayfly-dispatch-test-package";
+    std::filesystem::create_directories(path);
+    std::ofstream(path / "bootstrap") << "#!/bin/sh\n";
+    return path.string();
+  }();
+  return folder;
+}
+
 const sandbox::Runtimes& runtimes() {
   static const sandbox::Runtimes found = [] {
     const auto folder = std::filesystem::temp_directory_path() / ("mayfly-dispatch-test-" + random_hex(8));
@@ -243,7 +255,7 @@ class World {
     made->region = "eu-west-1";
     made->runtime = "provided.al2023";
     made->handler = "main.handler";
-    made->code_directory = "/nonexistent";
+    made->code_directory = package_folder();
     made->log_group = "/aws/lambda/" + name;
     return made;
   }
@@ -774,6 +786,7 @@ TEST(Dispatcher, ServesCallersOnSeveralReactorsExactlyOnce) {
   target->version = "$LATEST";
   target->generation = "g";
   target->runtime = "provided.al2023";
+  target->code_directory = package_folder();
   target->log_group = "/aws/lambda/load";
   target->timeout = seconds(60);
   Load load(dispatcher, target);
