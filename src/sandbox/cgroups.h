@@ -46,8 +46,8 @@ class Cgroups {
 
   [[nodiscard]] std::uint64_t peak_memory_bytes(const std::string& name) const;
   [[nodiscard]] std::uint64_t oom_kills(const std::string& name) const;
-  // Kills everything in it, and lets it end at full speed: a process that is killed needs CPU time to end, and a thousand
-  // of them under a small share would take minutes.
+  // Kills everything in it, and lets it end at full speed: a process that is killed needs CPU time to end, and a
+  // thousand of them under a small share would take minutes.
   void end(const std::string& name) const;
   // False while the kernel still counts a process in it: call again.
   bool remove(const std::string& name) const;
