@@ -160,6 +160,7 @@ class FakeLauncher final : public sandbox::Launcher {
     box->second->killed = true;
     box->second->client->cut();
   }
+  void limit_cpu(sandbox::SandboxId, std::uint32_t) override {}
   Awaitable<Result<std::uint64_t>> peak_memory_bytes(sandbox::SandboxId) override { co_return std::uint64_t{33} << 20; }
   void on_exit(std::function<void(const sandbox::Exited&)> callback) override { on_exit_ = std::move(callback); }
   Awaitable<void> shutdown() override { co_return; }

@@ -100,6 +100,7 @@ Awaitable<Result<void>> Instance::bring_up() {
       engine_->runtimes.plan(target_->runtime, target_->handler, target_->code_directory, target_->layer_directories);
   if (!plan) co_return std::unexpected(plan.error());
   auto spec = make_spec(*target_, *plan, engine_->settings, id_, log_stream_);
+  if (spec.limits.start_cpu_milli > spec.limits.cpu_milli) steady_cpu_milli_ = spec.limits.cpu_milli;
   started_at_ = engine_->clock.now();
   auto started = co_await engine_->launcher.start(std::move(spec));
   if (!started) co_return std::unexpected(started.error());
@@ -187,6 +188,7 @@ void Instance::became_ready() {
   ready_ = true;
   clear_timer(init_timer_);
   init_duration_ = since(launched_at_, reactor_.steady_now());
+  if (steady_cpu_milli_) engine_->launcher.limit_cpu(id_, *steady_cpu_milli_);
   refresh_peak();
   bool retire = false;
   TicketPtr ticket = pool_->ready(shared_from_this(), retire);

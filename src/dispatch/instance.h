@@ -13,6 +13,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "dispatch/engine.h"
@@ -97,6 +98,8 @@ class Instance final : public RuntimePeer, public std::enable_shared_from_this<I
   SteadyTime delivered_at_;
   SystemTime started_at_;
   std::chrono::microseconds init_duration_{0};
+  std::optional<std::uint32_t> steady_cpu_milli_;  // the share that holds once it has initialised
+
   SteadyTime peak_read_at_ = SteadyTime::min();
   std::uint64_t peak_bytes_ = 0;
   Reactor::TimerId init_timer_ = 0;

@@ -99,6 +99,8 @@ sandbox::SandboxSpec make_spec(const Target& target, const sandbox::RuntimePlan&
 
   spec.limits.memory_bytes = std::uint64_t{target.memory_mb} << 20;
   spec.limits.cpu_milli = cpu_milli(target.memory_mb);
+  // A small function would otherwise spend its cold start waiting for its quota: initialisation gets a whole CPU.
+  spec.limits.start_cpu_milli = 1000;
   spec.limits.tmp_bytes = std::uint64_t{target.ephemeral_storage_mb} << 20;
   spec.network = narrower(settings.network, target.network.value_or(settings.network));
   spec.allowed_networks = target.allowed_networks;

@@ -214,6 +214,10 @@ std::vector<std::string> Cgroups::server_folders() const {
   return folders;
 }
 
+namespace {
+std::uint64_t quota_us(std::uint64_t cpu_milli) { return std::max(kLeastQuotaUs, kCpuPeriodUs * cpu_milli / 1000); }
+}  // namespace
+
 Result<void> Cgroups::create(const std::string& name, const Limits& limits) {
   for (const auto& server : server_folders()) {
     const std::string path = server + "/" + name;
@@ -238,7 +242,7 @@ Result<void> Cgroups::create(const std::string& name, const Limits& limits) {
     auto done = write_text(folder(Controller::kMemory, name) + "/memory.memsw.limit_in_bytes", memory);
     if (!done && done.error().code != ErrorCode::kNotFound) return done;
   }
-  const std::uint64_t quota = std::max(kLeastQuotaUs, kCpuPeriodUs * limits.cpu_milli / 1000);
+  const std::uint64_t quota = quota_us(std::max(limits.cpu_milli, limits.start_cpu_milli));
   if (auto done = set(Controller::kCpu, "cpu.cfs_quota_us", "cpu.max", std::to_string(quota),
                       fmt::format("{} {}", quota, kCpuPeriodUs));
       !done) {
@@ -247,6 +251,14 @@ Result<void> Cgroups::create(const std::string& name, const Limits& limits) {
   // The init of the process namespace is one more.
   const std::string pids = std::to_string(limits.pids + 1);
   return set(Controller::kPids, "pids.max", "pids.max", pids, pids);
+}
+
+void Cgroups::limit_cpu(const std::string& name, std::uint32_t cpu_milli) const {
+  const std::string quota = std::to_string(quota_us(cpu_milli));
+  const int version = place(Controller::kCpu).version;
+  if (version == 1) (void)write_text(folder(Controller::kCpu, name) + "/cpu.cfs_quota_us", quota);
+  if (version == 2)
+    (void)write_text(folder(Controller::kCpu, name) + "/cpu.max", fmt::format("{} {}", quota, kCpuPeriodUs));
 }
 
 Result<void> Cgroups::attach(const std::string& name, int pid) const {

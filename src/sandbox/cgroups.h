@@ -40,6 +40,8 @@ class Cgroups {
   void prepare(const std::string& suffix, std::vector<std::string>& given_up);
 
   Result<void> create(const std::string& name, const Limits& limits);
+  // Sets the CPU quota anew, for an instance that has started.
+  void limit_cpu(const std::string& name, std::uint32_t cpu_milli) const;
   Result<void> attach(const std::string& name, int pid) const;  // version 1 only
   // The folder to clone into, where version 2 carries a controller; else an empty descriptor.
   [[nodiscard]] UniqueFd clone_target(const std::string& name) const;

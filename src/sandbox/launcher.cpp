@@ -205,6 +205,14 @@ class SocketLauncher final : public Launcher {
     });
   }
 
+  void limit_cpu(SandboxId id, std::uint32_t cpu_milli) override {
+    state_->reactor.post([state = state_, id = std::move(id), milli = std::int64_t{cpu_milli}] {
+      if (state->waiting.size() < 2 * kMaxWaiting) {
+        state->send({{"op", "limit_cpu"}, {"id", id.str()}, {"milli", milli}});
+      }
+    });
+  }
+
   Awaitable<Result<std::uint64_t>> peak_memory_bytes(SandboxId id) override {
     auto state = state_;
     OneShot<Result<std::uint64_t>> answer;

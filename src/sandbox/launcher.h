@@ -34,6 +34,8 @@ class Launcher {
   virtual Awaitable<Result<Started>> start(SandboxSpec spec) = 0;
   // Kills everything in the sandbox; its exit is reported through on_exit. Idempotent.
   virtual void kill(SandboxId id) = 0;
+  // Ends what Limits::start_cpu_milli gave: from now on `cpu_milli` holds.
+  virtual void limit_cpu(SandboxId id, std::uint32_t cpu_milli) = 0;
   virtual Awaitable<Result<std::uint64_t>> peak_memory_bytes(SandboxId id) = 0;
   // Called on the launcher's reactor for each sandbox that has ended, once, after its processes are gone.
   virtual void on_exit(std::function<void(const Exited&)> callback) = 0;

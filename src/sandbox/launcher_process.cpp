@@ -258,6 +258,11 @@ void LauncherServer::handle(const std::string& text) {
       ::kill(found->second.instance.pid, SIGKILL);
       groups_.end(id);
     }
+  } else if (op == "limit_cpu") {
+    const std::int64_t milli = get_int(*message, "milli");
+    const auto found = running_.find(id);
+    if (found == running_.end() || found->second.killed || milli < 1 || milli > 1'000'000) return;
+    groups_.limit_cpu(id, static_cast<std::uint32_t>(milli));
   } else if (op == "peak") {
     const std::uint64_t bytes = running_.contains(id) ? groups_.peak_memory_bytes(id) : 0;
     send({{"op", "peak"},

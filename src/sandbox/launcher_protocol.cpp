@@ -156,6 +156,7 @@ json::object spec_to_json(const SandboxSpec& spec) {
   out["port"] = std::int64_t{spec.runtime_api_port};
   out["memory"] = static_cast<std::int64_t>(spec.limits.memory_bytes);
   out["cpu"] = std::int64_t{spec.limits.cpu_milli};
+  out["start_cpu"] = std::int64_t{spec.limits.start_cpu_milli};
   out["pids"] = std::int64_t{spec.limits.pids};
   out["files"] = std::int64_t{spec.limits.open_files};
   out["tmp"] = static_cast<std::int64_t>(spec.limits.tmp_bytes);
@@ -220,6 +221,7 @@ Result<SandboxSpec> spec_from_json(const json::value& value) {
        {number(value, "port", 1, 65535, spec.runtime_api_port),
         number(value, "memory", 4ULL << 20, kTebibyte, spec.limits.memory_bytes),
         number(value, "cpu", 1, 1'000'000, spec.limits.cpu_milli),
+        number(value, "start_cpu", 0, 1'000'000, spec.limits.start_cpu_milli),
         number(value, "pids", 1, 1'000'000, spec.limits.pids),
         number(value, "files", 16, 1'000'000, spec.limits.open_files),
         number(value, "tmp", 1ULL << 16, kTebibyte, spec.limits.tmp_bytes), number(value, "network", 0, 2, network)}) {

@@ -27,7 +27,8 @@ enum class NetworkMode : std::uint8_t {
 
 struct Limits {
   std::uint64_t memory_bytes = 128ULL << 20;
-  std::uint32_t cpu_milli = 1000;  // thousandths of one CPU
+  std::uint32_t cpu_milli = 1000;     // thousandths of one CPU
+  std::uint32_t start_cpu_milli = 0;  // instead of cpu_milli, where larger, until Launcher::limit_cpu()
   std::uint32_t pids = 1024;
   std::uint32_t open_files = 1024;
   std::uint64_t tmp_bytes = 512ULL << 20;
