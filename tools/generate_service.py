@@ -71,6 +71,20 @@ def identifier(name):
     return name + "_" if name in KEYWORDS or name[0].isdigit() else name
 
 
+# What the service checks beyond the published model, as its own refusals show.
+PATTERN_CORRECTIONS = [
+    ("[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}", "(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}"),
+    ("[a-zA-Z0-9-_]+))?|code-signing-config:", "[a-zA-Z0-9-_]+))?|layer:([a-zA-Z0-9-_]+)|code-signing-config:"),
+]
+
+
+def corrected(pattern):
+    for published, actual in PATTERN_CORRECTIONS:
+        if actual not in pattern:
+            pattern = pattern.replace(published, actual)
+    return pattern
+
+
 class Generator:
     def __init__(self, service, model, wanted):
         self.service = service
@@ -235,7 +249,7 @@ class Generator:
             if bound in shape:
                 parts.append(".%s = %s" % (bound, repr(float(shape[bound]))))
         if shape.get("pattern"):
-            parts.append(".pattern = %s" % literal(shape["pattern"]))
+            parts.append(".pattern = %s" % literal(corrected(shape["pattern"])))
         if shape.get("enum"):
             parts.append(".enum_values = {&kEnums[%d], %d}" % (enum_start, len(shape["enum"])))
         if shape.get("payload"):

@@ -219,7 +219,11 @@ class RestJson final : public Protocol {
         body.insert_or_assign(entry.key(), entry.value());
       }
     }
-    if (!error.message.empty()) body.insert_or_assign(model.message_member, json::string(error.message));
+    if (!error.message.empty()) {
+      body.insert_or_assign(model.message_member, json::string(error.message));
+    } else if (&model == &common_errors::AccessDeniedException) {
+      body.insert_or_assign(model.message_member, nullptr);  // refused without a word
+    }
     response.body = to_json(body);
     return response;
   }

@@ -53,6 +53,7 @@ void bind_concurrency(aws::Service& service, Core& core);
 void bind_tags(aws::Service& service, Core& core);
 void bind_policies(aws::Service& service, Core& core);
 void bind_layers(aws::Service& service, Core& core);
+void bind_event_sources(aws::Service& service, Core& core);
 void bind_invoke(aws::Service& service, Core& core);
 
 // "Function not found: <arn>" as an ApiError.

@@ -67,6 +67,7 @@ struct Lambda::Impl {
     bind_tags(service, core);
     bind_policies(service, core);
     bind_layers(service, core);
+    bind_event_sources(service, core);
     bind_invoke(service, core);
   }
 

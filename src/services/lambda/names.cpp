@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <vector>
 
 namespace mayfly::lambda {
 namespace {
@@ -16,11 +17,31 @@ bool lower(char c) { return c >= 'a' && c <= 'z'; }
 
 bool is_account(std::string_view text) { return text.size() == 12 && std::all_of(text.begin(), text.end(), digit); }
 
-// us-east-1, us-gov-west-1: lower-case words and one digit at the end.
+// us-east-1, us-gov-west-1, eusc-de-east-1: as in the pattern of function names, so that a name with dashes is no
+// region.
 bool is_region(std::string_view text) {
-  if (text.size() < 6 || !lower(text[0]) || !lower(text[1]) || !digit(text.back())) return false;
-  if (std::count(text.begin(), text.end(), '-') < 2) return false;
-  return std::all_of(text.begin(), text.end(), [](char c) { return lower(c) || digit(c) || c == '-'; });
+  const auto words = [&text] {
+    std::vector<std::string_view> out;
+    for (auto rest = text; out.size() < 5;) {
+      const auto dash = rest.find('-');
+      out.push_back(rest.substr(0, dash));
+      if (dash == std::string_view::npos) break;
+      rest.remove_prefix(dash + 1);
+    }
+    return out;
+  }();
+  const auto is_word = [](std::string_view word) {
+    return !word.empty() && std::all_of(word.begin(), word.end(), lower);
+  };
+  std::size_t at = words.front() == "eusc" ? 1 : 0;
+  if (at >= words.size() || words[at].size() != 2 || !is_word(words[at])) return false;
+  ++at;
+  if (at < words.size() && words.size() - at == 3) {
+    if (words[at] != "gov" && (!words[at].starts_with("iso") || words[at].size() > 4 || !is_word(words[at])))
+      return false;
+    ++at;
+  }
+  return words.size() - at == 2 && is_word(words[at]) && words[at + 1].size() == 1 && digit(words[at + 1].front());
 }
 
 std::string_view take_part(std::string_view& rest) {
@@ -44,7 +65,14 @@ aws::ApiResult<void> take_prefix(std::string_view& rest, std::string_view kind, 
   }
   std::string_view region;
   std::string_view account;
-  if (has_first_part(rest, is_region)) region = take_part(rest);
+  // A name may look like a region ("my-function-1:live"): it is one where the rest of an ARN follows.
+  if (has_first_part(rest, is_region)) {
+    auto behind = rest;
+    take_part(behind);
+    if (has_first_part(behind, is_account) || (behind.starts_with(kind) && behind.size() > kind.size() + 1)) {
+      region = take_part(rest);
+    }
+  }
   if (has_first_part(rest, is_account)) account = take_part(rest);
   if (rest.starts_with(kind) && rest.size() > kind.size() && rest[kind.size()] == ':') take_part(rest);
   if (!region.empty() && region != place.region) {

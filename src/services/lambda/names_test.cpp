@@ -29,6 +29,20 @@ TEST(FunctionNames, TheQualifierComesFromTheNameOrTheParameter) {
   EXPECT_EQ(parsed("hello:7", "7").qualifier, "7");
 }
 
+TEST(FunctionNames, ANameWithDashesIsNoRegion) {
+  for (const auto* name : {"my-function-1", "alias-fn-uid00198", "us-east-west-1-2", "a-b-1", "us-1-east"}) {
+    const auto result = parsed(std::string(name) + ":live");
+    EXPECT_EQ(result.name, name);
+    EXPECT_EQ(result.qualifier, "live") << name;
+  }
+  for (const auto* region : {"us-gov-west-1", "us-iso-east-1", "us-isob-east-1", "eusc-de-east-1"}) {
+    const Place place{.account = "000000000000", .region = region};
+    const auto result = parse_function_name(std::string(region) + ":000000000000:function:f", std::nullopt, place);
+    ASSERT_TRUE(result) << region;
+    EXPECT_EQ(result->name, "f") << region;
+  }
+}
+
 TEST(FunctionNames, AFunctionMayBeCalledFunction) {
   EXPECT_EQ(parsed("function").name, "function");
   EXPECT_EQ(parsed("123456789012").name, "123456789012");
