@@ -10,6 +10,7 @@ namespace mayfly::dispatch {
 namespace error_type {
 inline constexpr std::string_view kTimedOut = "Sandbox.Timedout";
 inline constexpr std::string_view kExit = "Runtime.ExitError";
+inline constexpr std::string_view kInvalidEntrypoint = "Runtime.InvalidEntrypoint";
 inline constexpr std::string_view kResponseTooLarge = "Function.ResponseSizeTooLarge";
 inline constexpr std::string_view kInvalidRequestId = "InvalidRequestID";
 inline constexpr std::string_view kInvalidState = "InvalidStateTransition";

@@ -197,6 +197,15 @@ void Instance::became_ready() {
 }
 
 void Instance::fail_start(const Error& error) {
+  // A program that is missing or cannot be run is the package's fault, and so an error of the function.
+  if (error.code == ErrorCode::kInvalid || error.code == ErrorCode::kNotFound) {
+    launched_at_ = reactor_.steady_now();
+    fail_init(OutcomeStatus::kInitFailed, [&error](const std::string& request_id) {
+      return error_object(error_type::kInvalidEntrypoint,
+                          fmt::format("RequestId: {} Error: {}", request_id, error.message));
+    });
+    return;
+  }
   log(Level::kWarn, "an instance did not start",
       {{"function", target_->function_arn}, {"instance", id_.str()}, {"error", error.message}});
   if (!ready_ && !closing_) {

@@ -93,6 +93,13 @@ def test_missing_handler_is_a_function_error(make_function, invoke):
     assert response["FunctionError"] == "Unhandled" and payload["errorType"] == "Runtime.HandlerNotFound"
 
 
+def test_missing_bootstrap_is_a_function_error(make_function, invoke):
+    name = make_function("bad-bootstrap", "provided.al2023", "bootstrap", {"readme.txt": "no program here"})
+    response, payload = invoke(name)
+    assert response["FunctionError"] == "Unhandled" and payload["errorType"] == "Runtime.InvalidEntrypoint", payload
+    assert "bootstrap" in payload["errorMessage"]
+
+
 def test_payload_too_large_and_not_json(function, lambda_client):
     code, _, status = refused(lambda_client.invoke, FunctionName=function, Payload=b'"' + b"x" * (6 * 1024 * 1024 + 1) + b'"')
     assert (code, status) == ("RequestEntityTooLargeException", 413)
