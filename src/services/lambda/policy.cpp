@@ -22,13 +22,14 @@ aws::ApiResult<void> check_qualifier(const FunctionRecord& function, const std::
   return std::unexpected(function_missing(function.place, function.name, qualifier));
 }
 
-json::object statement_of(const wire::AddPermissionRequest& request, json::value principal, std::string resource) {
+json::object statement_of(const wire::AddPermissionRequest& request, json::value principal,
+                          const std::string& resource) {
   json::object statement;
   statement["Sid"] = request.StatementId.value_or("");
   statement["Effect"] = "Allow";
   statement["Principal"] = std::move(principal);
   statement["Action"] = request.Action.value_or("");
-  statement["Resource"] = std::move(resource);
+  statement["Resource"] = resource;
   json::object equals;
   if (request.SourceAccount) equals["AWS:SourceAccount"] = *request.SourceAccount;
   if (request.FunctionUrlAuthType) equals["lambda:FunctionUrlAuthType"] = *request.FunctionUrlAuthType;
