@@ -52,8 +52,8 @@ def test_all_violations_are_listed(lambda_client):
 def test_unknown_operation_and_unimplemented_operation(server):
     response, _ = signed_request(server, "GET", "/2099-01-01/nothing", b"")
     assert response.status == 404
-    response, text = signed_request(server, "GET", "/2015-03-31/event-source-mappings", b"")
-    assert response.status == 501 and b"ListEventSourceMappings" in text
+    response, text = signed_request(server, "GET", "/2025-11-30/capacity-providers", b"")
+    assert response.status == 501 and b"ListCapacityProviders" in text
 
 
 def test_bad_zip(lambda_client, tools):
