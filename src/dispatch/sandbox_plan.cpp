@@ -18,7 +18,8 @@ void put(Variables& variables, const std::string& name, std::string value) {
   }
 }
 
-constexpr std::array<std::string_view, 18> kReserved = {"_HANDLER",
+// The platform sets these itself.
+constexpr std::array<std::string_view, 20> kReserved = {"_HANDLER",
                                                         "_X_AMZN_TRACE_ID",
                                                         "AWS_DEFAULT_REGION",
                                                         "AWS_REGION",
@@ -31,11 +32,13 @@ constexpr std::array<std::string_view, 18> kReserved = {"_HANDLER",
                                                         "AWS_LAMBDA_LOG_STREAM_NAME",
                                                         "AWS_ACCESS_KEY",
                                                         "AWS_ACCESS_KEY_ID",
+                                                        "AWS_SECRET_KEY",
                                                         "AWS_SECRET_ACCESS_KEY",
                                                         "AWS_SESSION_TOKEN",
                                                         "AWS_LAMBDA_RUNTIME_API",
                                                         "LAMBDA_TASK_ROOT",
-                                                        "LAMBDA_RUNTIME_DIR"};
+                                                        "LAMBDA_RUNTIME_DIR",
+                                                        "AWS_LAMBDA_METADATA_API"};
 
 // How much a mode lets through, for comparison only.
 int reach(sandbox::NetworkMode mode) {

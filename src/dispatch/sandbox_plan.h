@@ -14,7 +14,7 @@ inline constexpr std::uint16_t kRuntimeApiPort = 9001;
 
 // Thousandths of a CPU: a function has one whole CPU at 1,769 MB (AWS Lambda developer guide, "Configure memory").
 std::uint32_t cpu_milli(std::uint32_t memory_mb);
-// Names that a function's own variables never replace.
+// Names that the platform sets itself: a function's own variables never replace them, and the API refuses them.
 bool is_reserved_variable(const std::string& name);
 // The narrower of what the server allows and what the function asks for.
 sandbox::NetworkMode narrower(sandbox::NetworkMode a, sandbox::NetworkMode b);

@@ -8,6 +8,7 @@
 
 #include "base/crypto.h"
 #include "base/encoding.h"
+#include "dispatch/sandbox_plan.h"
 
 namespace mayfly::lambda {
 namespace {
@@ -21,35 +22,13 @@ constexpr std::array<std::string_view, 20> kRetired = {
     "nodejs",        "nodejs4.3",     "nodejs4.3-edge", "nodejs6.10",    "nodejs8.10", "nodejs10.x", "nodejs12.x",
     "nodejs14.x",    "provided",      "python2.7",      "python3.6",     "python3.7",  "ruby2.7"};
 
-// The platform sets these itself.
-constexpr std::array<std::string_view, 20> kReserved = {"_HANDLER",
-                                                        "_X_AMZN_TRACE_ID",
-                                                        "AWS_DEFAULT_REGION",
-                                                        "AWS_REGION",
-                                                        "AWS_EXECUTION_ENV",
-                                                        "AWS_LAMBDA_FUNCTION_NAME",
-                                                        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
-                                                        "AWS_LAMBDA_FUNCTION_VERSION",
-                                                        "AWS_LAMBDA_INITIALIZATION_TYPE",
-                                                        "AWS_LAMBDA_LOG_GROUP_NAME",
-                                                        "AWS_LAMBDA_LOG_STREAM_NAME",
-                                                        "AWS_ACCESS_KEY",
-                                                        "AWS_ACCESS_KEY_ID",
-                                                        "AWS_SECRET_KEY",
-                                                        "AWS_SECRET_ACCESS_KEY",
-                                                        "AWS_SESSION_TOKEN",
-                                                        "AWS_LAMBDA_RUNTIME_API",
-                                                        "LAMBDA_TASK_ROOT",
-                                                        "LAMBDA_RUNTIME_DIR",
-                                                        "AWS_LAMBDA_METADATA_API"};
-
 aws::ApiResult<void> check_environment(const wire::Environment& environment) {
   if (!environment.Variables) return {};
   json::object variables;
   std::string reserved;
   for (const auto& [key, value] : *environment.Variables) {
     variables[key] = value;
-    if (std::find(kReserved.begin(), kReserved.end(), key) == kReserved.end()) continue;
+    if (!dispatch::is_reserved_variable(key)) continue;
     reserved += reserved.empty() ? key : ", " + key;
   }
   if (!reserved.empty()) {
