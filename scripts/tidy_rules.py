@@ -13,11 +13,14 @@ LAYERS = {
     "sandbox": ["base"],
     "observe": ["base", "dispatch/invocation.h"],
     "dispatch": ["base", "http", "sandbox", "observe"],
+    "delivery": ["base", "store", "observe"],
+    "pattern": ["base"],
+    "schedule": ["base"],
     "identity": ["base"],
     "aws": ["base", "http"],
-    "services": ["base", "http", "aws", "store", "dispatch", "sandbox", "observe", "identity"],
+    "services": ["base", "http", "aws", "store", "dispatch", "delivery", "pattern", "schedule", "sandbox", "observe", "identity"],
     "cli": ["base", "http", "aws", "identity", "sandbox"],
-    "app": ["base", "http", "aws", "store", "dispatch", "sandbox", "observe", "identity", "services", "cli"],
+    "app": ["base", "http", "aws", "store", "dispatch", "delivery", "pattern", "schedule", "sandbox", "observe", "identity", "services", "cli"],
 }
 ASIO_HOMES = ("src/base/async.cpp", "src/base/asio_impl.cpp", "src/http/", "src/sandbox/", "src/dispatch/output_pipe.cpp")
 TIME_HOMES = ("src/base/clock.cpp", "src/cli/")
