@@ -9,6 +9,8 @@
 #include <charconv>
 #include <functional>
 
+#include "sandbox/network_policy.h"
+
 extern "C" char** environ;  // NOLINT(readability-redundant-declaration): POSIX declares it nowhere.
 
 namespace mayfly::app {
@@ -105,8 +107,12 @@ const std::vector<Setting>& settings() {
       number("drain_timeout", &Config::drain_timeout, 0, 900, "Seconds that running invocations get at a stop."),
       number("memory_budget_mb", &Config::memory_budget_mb, 0, 16'777'216,
              "Sum of the memory sizes of all instances, in MB; 0 is 80 % of the machine's memory."),
-      text("sandbox.network", &Config::network, "Outbound network of functions: outbound or none.",
-           [](const std::string& v) { return one_of(v, std::array<std::string_view, 2>{"outbound", "none"}); }),
+      text("sandbox.network", &Config::network,
+           "Outbound network of functions: outbound, none, or IPv4 networks separated by spaces.",
+           [](const std::string& v) {
+             const auto policy = sandbox::parse_network_policy(v);
+             return policy ? std::string() : policy.error().message;
+           }),
       flag("sandbox.allow_degraded", &Config::allow_degraded,
            "Run although this machine lacks a required protection (see `mayfly doctor`)."),
       text("runtimes.paths", &Config::runtime_paths, "Colon-separated folders to look for interpreters in first."),

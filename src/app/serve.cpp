@@ -26,6 +26,7 @@
 #include "observe/metrics.h"
 #include "sandbox/capabilities.h"
 #include "sandbox/launcher.h"
+#include "sandbox/network_policy.h"
 #include "sandbox/runtimes.h"
 #include "services/lambda/lambda.h"
 #include "store/embedded/embedded.h"
@@ -47,6 +48,11 @@ Level level_of(const std::string& name) {
 LogFormat format_of(const std::string& name) {
   if (name == "auto") return ::isatty(STDERR_FILENO) == 1 ? LogFormat::kText : LogFormat::kJson;
   return name == "text" ? LogFormat::kText : LogFormat::kJson;
+}
+
+// The text was checked when the configuration was read.
+sandbox::NetworkPolicy network_of(const Config& config) {
+  return sandbox::parse_network_policy(config.network).value();
 }
 
 std::vector<std::string> split_paths(const std::string& text) {
@@ -136,7 +142,7 @@ Result<void> World::start_services() {
   settings.account_concurrency = config_.concurrency;
   settings.idle_timeout = std::chrono::seconds(config_.idle_timeout);
   settings.memory_budget_mb = config_.memory_budget_mb;
-  settings.network = config_.network == "none" ? sandbox::NetworkMode::kLoopback : sandbox::NetworkMode::kOutbound;
+  settings.network = network_of(config_);
   dispatcher_ =
       std::make_unique<dispatch::Dispatcher>(*reactors_, clock_, *launcher_, *runtimes_, *logs_, metrics_, settings);
   invoker_ = std::make_unique<lambda::DispatcherInvoker>(*dispatcher_);
@@ -291,7 +297,7 @@ int serve_configured(const Config& config, const cli::ServeOptions& options, con
   sandbox::LauncherSettings settings;
   settings.state_directory = (fs::path(config.data) / "sandboxes").string();
   settings.allow_degraded = config.allow_degraded;
-  settings.network = config.network == "none" ? sandbox::NetworkMode::kLoopback : sandbox::NetworkMode::kOutbound;
+  settings.network = network_of(config);
   auto launcher = sandbox::fork_launcher(settings);
   if (!launcher) return out.failure(launcher.error());
   if (const auto machine = sandbox::capabilities_from_json(launcher->capabilities_json)) {

@@ -29,8 +29,8 @@ struct DispatcherSettings {
   std::uint64_t memory_budget_mb =
       0;  // sum of instances' memory sizes; 0: 80 % of the machine's. LRU eviction beyond it
   std::chrono::seconds init_timeout{10};
-  sandbox::NetworkMode network = sandbox::NetworkMode::kOutbound;
-  std::string endpoint_url;  // AWS_ENDPOINT_URL for functions, or ""
+  sandbox::NetworkPolicy network;  // the most that any instance may have
+  std::string endpoint_url;        // AWS_ENDPOINT_URL for functions, or ""
 };
 
 struct InstanceInfo {

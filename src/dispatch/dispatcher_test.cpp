@@ -824,7 +824,7 @@ TEST(SandboxPlan, KeepsReservedVariablesAndProportionsCpuToMemory) {
   plan.environment = {{"PATH", "/usr/bin"}};
   DispatcherSettings settings;
   settings.endpoint_url = "http://127.0.0.1:4566";
-  target.network = sandbox::NetworkMode::kLoopback;
+  target.network = sandbox::NetworkPolicy{.mode = sandbox::NetworkMode::kLoopback, .networks = {}};
   const auto spec = make_spec(target, plan, settings, sandbox::SandboxId("x"), "stream");
   const std::map<std::string, std::string> env(spec.environment.begin(), spec.environment.end());
   EXPECT_EQ(env.at("AWS_REGION"), "eu-west-1");

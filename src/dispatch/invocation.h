@@ -13,7 +13,7 @@
 #include "base/async.h"
 #include "base/clock.h"
 #include "base/error.h"
-#include "sandbox/spec.h"
+#include "sandbox/network_policy.h"
 
 namespace mayfly::dispatch {
 
@@ -35,9 +35,8 @@ struct Target {
   std::uint32_t ephemeral_storage_mb = 512;
   std::chrono::seconds timeout{3};
   std::optional<std::uint32_t> reserved_concurrency;
-  std::string log_group;                        // "/aws/lambda/<name>"
-  std::optional<sandbox::NetworkMode> network;  // narrower than the server's default, by tag
-  std::vector<std::string> allowed_networks;
+  std::string log_group;                          // "/aws/lambda/<name>"
+  std::optional<sandbox::NetworkPolicy> network;  // narrows the server's, by tag
 };
 
 // Takes a streamed response as it comes. Calls come on the instance's reactor, one at a time.

@@ -40,19 +40,6 @@ constexpr std::array<std::string_view, 20> kReserved = {"_HANDLER",
                                                         "LAMBDA_RUNTIME_DIR",
                                                         "AWS_LAMBDA_METADATA_API"};
 
-// How much a mode lets through, for comparison only.
-int reach(sandbox::NetworkMode mode) {
-  switch (mode) {
-    case sandbox::NetworkMode::kLoopback:
-      return 0;
-    case sandbox::NetworkMode::kAllowList:
-      return 1;
-    case sandbox::NetworkMode::kOutbound:
-      return 2;
-  }
-  return 0;
-}
-
 }  // namespace
 
 std::uint32_t cpu_milli(std::uint32_t memory_mb) {
@@ -62,8 +49,6 @@ std::uint32_t cpu_milli(std::uint32_t memory_mb) {
 bool is_reserved_variable(const std::string& name) {
   return std::find(kReserved.begin(), kReserved.end(), name) != kReserved.end();
 }
-
-sandbox::NetworkMode narrower(sandbox::NetworkMode a, sandbox::NetworkMode b) { return reach(a) <= reach(b) ? a : b; }
 
 sandbox::SandboxSpec make_spec(const Target& target, const sandbox::RuntimePlan& plan,
                                const DispatcherSettings& settings, const sandbox::SandboxId& id,
@@ -105,8 +90,9 @@ sandbox::SandboxSpec make_spec(const Target& target, const sandbox::RuntimePlan&
   // A small function would otherwise spend its cold start waiting for its quota: initialisation gets a whole CPU.
   spec.limits.start_cpu_milli = 1000;
   spec.limits.tmp_bytes = std::uint64_t{target.ephemeral_storage_mb} << 20;
-  spec.network = narrower(settings.network, target.network.value_or(settings.network));
-  spec.allowed_networks = target.allowed_networks;
+  auto network = target.network ? sandbox::narrower(settings.network, *target.network) : settings.network;
+  spec.network = network.mode;
+  spec.allowed_networks = std::move(network.networks);
   return spec;
 }
 

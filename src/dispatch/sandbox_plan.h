@@ -16,8 +16,6 @@ inline constexpr std::uint16_t kRuntimeApiPort = 9001;
 std::uint32_t cpu_milli(std::uint32_t memory_mb);
 // Names that the platform sets itself: a function's own variables never replace them, and the API refuses them.
 bool is_reserved_variable(const std::string& name);
-// The narrower of what the server allows and what the function asks for.
-sandbox::NetworkMode narrower(sandbox::NetworkMode a, sandbox::NetworkMode b);
 
 sandbox::SandboxSpec make_spec(const Target& target, const sandbox::RuntimePlan& plan,
                                const DispatcherSettings& settings, const sandbox::SandboxId& id,

@@ -8,14 +8,15 @@
 
 #include "base/async.h"
 #include "base/error.h"
+#include "sandbox/network_policy.h"
 #include "sandbox/spec.h"
 
 namespace mayfly::sandbox {
 
 struct LauncherSettings {
-  std::string state_directory;                   // for mount points and staging; made 0700
-  bool allow_degraded = false;                   // run although the machine cannot give a limit or a namespace
-  NetworkMode network = NetworkMode::kOutbound;  // the most any instance may have
+  std::string state_directory;  // for mount points and staging; made 0700
+  bool allow_degraded = false;  // run although the machine cannot give a limit or a namespace
+  NetworkPolicy network;        // the most any instance may have
 };
 
 // Made in main() before any thread exists. Forks the launcher, which makes its cgroups and mounts the prepared roots.

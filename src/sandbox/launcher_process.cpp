@@ -157,7 +157,7 @@ Result<void> LauncherServer::prepare() {
   auto filter = build_seccomp_filter();
   if (!filter) return std::unexpected(filter.error());
   seccomp_ = std::move(*filter);
-  if (settings_.network != NetworkMode::kLoopback && capabilities_.has("network.nat")) {
+  if (settings_.network.mode != NetworkMode::kLoopback && capabilities_.has("network.nat")) {
     auto links = LinkPool::create(suffix);
     if (!links) {
       for (auto& capability : capabilities_.all) {
@@ -189,7 +189,8 @@ Result<Started> LauncherServer::start(const SandboxSpec& spec) {
     return fail(ErrorCode::kUnsupported, "outbound network is not offered by this machine or not allowed",
                 "`mayfly doctor` says what is missing.");
   }
-  if (spec.network == NetworkMode::kOutbound && settings_.network == NetworkMode::kAllowList) {
+  const NetworkPolicy wanted{.mode = spec.network, .networks = spec.allowed_networks};
+  if (!allows(settings_.network, wanted)) {
     return fail(ErrorCode::kForbidden, "this server allows networks of a list only");
   }
   auto mounts = roots_.mounts_for(spec);

@@ -67,8 +67,9 @@ class LauncherTest : public ::testing::Test {
     state_ = pattern;
     code_ = state_ + "-code";
     fs::create_directory(code_);
-    auto process =
-        fork_launcher({.state_directory = state_, .allow_degraded = true, .network = NetworkMode::kLoopback});
+    auto process = fork_launcher({.state_directory = state_,
+                                  .allow_degraded = true,
+                                  .network = {.mode = NetworkMode::kLoopback, .networks = {}}});
     ASSERT_TRUE(process) << process.error().message;
     pid_ = process->pid;
     capabilities_ = process->capabilities_json;
@@ -295,7 +296,8 @@ TEST_F(LauncherTest, the_end_of_the_launcher_ends_everything) {
   EXPECT_EQ(wait_exit(spec).status, SIGKILL);
   EXPECT_EQ(start(shell("true")).error().code, ErrorCode::kClosed);
   // The next launcher of the same state removes what the killed one left.
-  auto next = fork_launcher({.state_directory = state_, .allow_degraded = true, .network = NetworkMode::kLoopback});
+  auto next = fork_launcher(
+      {.state_directory = state_, .allow_degraded = true, .network = {.mode = NetworkMode::kLoopback, .networks = {}}});
   ASSERT_TRUE(next) << next.error().message;
   pid_ = next->pid;
   launcher_ = connect_launcher(reactor_, std::move(*next));

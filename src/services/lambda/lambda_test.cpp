@@ -266,7 +266,7 @@ TEST_F(LambdaService, InvocationsReachTheVersionThatTheQualifierNames) {
   const auto answer = call("POST", "/2015-03-31/functions/f/invocations?Qualifier=live", R"({"a":1})", 200);
   EXPECT_TRUE(get_bool(answer, "ok", false));
   EXPECT_EQ(invoker_.target->version, "1");
-  EXPECT_EQ(invoker_.target->allowed_networks.size(), 2U);
+  EXPECT_EQ(invoker_.target->network.value().networks.size(), 2U);
   EXPECT_EQ(invoker_.invocation.invoked_function_arn, "arn:aws:lambda:us-east-1:000000000000:function:f:live");
   EXPECT_EQ(invoker_.invocation.payload, R"({"a":1})");
   EXPECT_EQ(response_->got.head.headers.get("X-Amz-Executed-Version"), "1");

@@ -17,40 +17,16 @@ std::string tag_value(const TagList& tags, std::string_view key) {
   return found == tags.end() ? std::string() : found->second;
 }
 
-std::vector<std::string> words(std::string_view text) {
-  std::vector<std::string> out;
-  for (std::size_t at = 0; at < text.size();) {
-    const auto end = std::min(text.find(' ', at), text.size());
-    if (end > at) out.emplace_back(text.substr(at, end - at));
-    at = end + 1;
-  }
-  return out;
-}
-
-// The form of a CIDR, not its meaning: the launcher parses it with the system's own parser and refuses what is wrong.
-bool looks_like_network(std::string_view text) {
-  const auto slash = text.find('/');
-  if (slash == std::string_view::npos || slash == 0 || slash + 1 == text.size() || text.size() - slash > 4)
-    return false;
-  const auto address = text.substr(0, slash);
-  const auto prefix = text.substr(slash + 1);
-  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
-  const auto is_address = [&](char c) {
-    return is_digit(c) || c == '.' || c == ':' || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
-  };
-  return std::all_of(address.begin(), address.end(), is_address) && std::all_of(prefix.begin(), prefix.end(), is_digit);
-}
-
 }  // namespace
 
 aws::ApiResult<void> check_tags(const TagList& tags) {
   if (tags.size() > 50) return refuse_parameter("Number of tags exceeds resource tag limit.");
   const auto network = tag_value(tags, kNetworkTag);
-  if (network.empty() || network == "none" || network == "outbound") return {};
-  const auto list = words(network);
-  if (!std::all_of(list.begin(), list.end(), looks_like_network)) {
-    return refuse_parameter(fmt::format(
-        "The tag {} must be \"none\", \"outbound\" or networks such as \"10.1.0.0/16 192.0.2.7/32\".", kNetworkTag));
+  if (network.empty()) return {};
+  if (const auto policy = sandbox::parse_network_policy(network); !policy) {
+    return refuse_parameter(
+        fmt::format("The tag {} must be \"none\", \"outbound\" or networks such as \"10.1.0.0/16 192.0.2.7/32\": {}",
+                    kNetworkTag, policy.error().message));
   }
   return {};
 }
@@ -187,13 +163,10 @@ TargetPtr Tables::make_target(const FunctionRecord& record, const VersionRecord&
   target->log_group = "/aws/lambda/" + record.name;
   if (config.LoggingConfig && config.LoggingConfig->LogGroup) target->log_group = *config.LoggingConfig->LogGroup;
   const auto network = tag_value(record.tags, kNetworkTag);
-  if (network == "none") {
-    target->network = sandbox::NetworkMode::kLoopback;
-  } else if (network == "outbound") {
-    target->network = sandbox::NetworkMode::kOutbound;
-  } else if (!network.empty()) {
-    target->network = sandbox::NetworkMode::kAllowList;
-    target->allowed_networks = words(network);
+  // A record of an earlier version may hold what is refused today: then nothing is let through.
+  if (!network.empty()) {
+    const sandbox::NetworkPolicy nothing{.mode = sandbox::NetworkMode::kLoopback, .networks = {}};
+    target->network = sandbox::parse_network_policy(network).value_or(nothing);
   }
   target->generation = fmt::format("{}/{}/{}", target->version, version.content, network);
   return target;
