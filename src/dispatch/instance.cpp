@@ -233,7 +233,7 @@ void Instance::fail_init(OutcomeStatus status, const std::function<std::string(c
     outcome.cold_start = true;
     outcome.init_duration = init_duration_;
     outcome.started_at = engine_->clock.now();
-    write_line(observe::start_line(*target_, request_id));
+    write_lines(observe::start_lines(*target_, request_id, engine_->clock.now()));
     settle(ticket, std::move(outcome));
   }
   close();
@@ -297,7 +297,7 @@ void Instance::mark_delivered() {
   set_timer(run_timer_, delivered_at_ + target_->timeout, &Instance::timed_out);
   // What the initialization wrote belongs to the tail of a cold start, and nothing older does.
   if (!cold_) log_tail_.clear();
-  write_line(observe::start_line(*target_, ticket_->invocation.request_id));
+  write_lines(observe::start_lines(*target_, ticket_->invocation.request_id, started_at_));
 }
 
 // The runtime neither exited nor asked for the event: it hangs after its last answer.
@@ -408,8 +408,7 @@ void Instance::settle(const TicketPtr& ticket, Outcome outcome) {
   outcome.billed_ms = static_cast<std::uint64_t>(ceil<milliseconds>(outcome.duration + outcome.init_duration).count());
   outcome.max_memory_mb = (peak_bytes_ + (1UL << 20) - 1) >> 20;
   if (outcome.started_at == SystemTime()) outcome.started_at = engine_->clock.now();
-  write_line(observe::end_line(outcome.request_id));
-  write_line(observe::report_line(*target_, outcome));
+  write_lines(observe::end_lines(*target_, outcome, engine_->clock.now()));
   outcome.log_tail = std::exchange(log_tail_, std::string());
   if (outcome.log_tail.size() > kTailBytes) outcome.log_tail.erase(0, outcome.log_tail.size() - kTailBytes);
   engine_->metrics.record(*target_, outcome);
@@ -475,6 +474,10 @@ Awaitable<void> Instance::read_peak(std::shared_ptr<Instance> self) {
   auto peak = co_await self->engine_->launcher.peak_memory_bytes(self->id_);
   if (peak) self->peak_bytes_ = std::max(self->peak_bytes_, *peak);
   self->reading_peak_ = false;
+}
+
+void Instance::write_lines(std::vector<std::string> lines) {
+  for (auto& line : lines) write_line(std::move(line));
 }
 
 void Instance::write_line(std::string line) {

@@ -76,6 +76,7 @@ class Instance final : public RuntimePeer, public std::enable_shared_from_this<I
   void set_timer(Reactor::TimerId& timer, SteadyTime when, void (Instance::*call)());
   void clear_timer(Reactor::TimerId& timer);
   void write_line(std::string line);
+  void write_lines(std::vector<std::string> lines);
   [[nodiscard]] std::string exit_payload(const std::string& request_id) const;
 
   const EnginePtr engine_;

@@ -17,6 +17,15 @@
 
 namespace mayfly::dispatch {
 
+enum class SystemLogLevel : std::uint8_t { kDebug, kInfo, kWarn };
+
+// How a function's log is written: Lambda's LoggingConfig.
+struct LogSettings {
+  bool json = false;                                    // else text; the levels are for JSON only
+  std::string application_level;                        // "INFO"; the runtime's client obeys it
+  SystemLogLevel system_level = SystemLogLevel::kInfo;  // of the platform's own lines
+};
+
 // One runnable version of a function, immutable. A change of code or configuration makes a new Target with another
 // `generation`; instances of older generations drain.
 struct Target {
@@ -35,7 +44,8 @@ struct Target {
   std::uint32_t ephemeral_storage_mb = 512;
   std::chrono::seconds timeout{3};
   std::optional<std::uint32_t> reserved_concurrency;
-  std::string log_group;                          // "/aws/lambda/<name>"
+  std::string log_group;  // "/aws/lambda/<name>"
+  LogSettings logs;
   std::optional<sandbox::NetworkPolicy> network;  // narrows the server's, by tag
 };
 

@@ -19,7 +19,7 @@ void put(Variables& variables, const std::string& name, std::string value) {
 }
 
 // The platform sets these itself.
-constexpr std::array<std::string_view, 20> kReserved = {"_HANDLER",
+constexpr std::array<std::string_view, 22> kReserved = {"_HANDLER",
                                                         "_X_AMZN_TRACE_ID",
                                                         "AWS_DEFAULT_REGION",
                                                         "AWS_REGION",
@@ -38,7 +38,9 @@ constexpr std::array<std::string_view, 20> kReserved = {"_HANDLER",
                                                         "AWS_LAMBDA_RUNTIME_API",
                                                         "LAMBDA_TASK_ROOT",
                                                         "LAMBDA_RUNTIME_DIR",
-                                                        "AWS_LAMBDA_METADATA_API"};
+                                                        "AWS_LAMBDA_METADATA_API",
+                                                        "AWS_LAMBDA_LOG_FORMAT",
+                                                        "AWS_LAMBDA_LOG_LEVEL"};
 
 }  // namespace
 
@@ -80,6 +82,8 @@ sandbox::SandboxSpec make_spec(const Target& target, const sandbox::RuntimePlan&
   put(env, "AWS_LAMBDA_FUNCTION_VERSION", target.version);
   put(env, "AWS_LAMBDA_LOG_GROUP_NAME", target.log_group);
   put(env, "AWS_LAMBDA_LOG_STREAM_NAME", log_stream);
+  put(env, "AWS_LAMBDA_LOG_FORMAT", target.logs.json ? "JSON" : "Text");
+  if (target.logs.json) put(env, "AWS_LAMBDA_LOG_LEVEL", target.logs.application_level);
   put(env, "AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand");
   put(env, "AWS_LAMBDA_RUNTIME_API", "127.0.0.1:" + std::to_string(kRuntimeApiPort));
   put(env, "LAMBDA_TASK_ROOT", "/var/task");

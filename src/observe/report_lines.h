@@ -1,20 +1,22 @@
-// The platform's own lines in a function's log: START, END and REPORT, in the text form that Lambda writes. Made from
-// outcomes only, by dispatch, for the log store and for LogType=Tail. No line end is added.
+// The platform's own lines in a function's log, in the forms that Lambda writes: START, END and REPORT as text, or
+// platform.* events as JSON, as the function's LoggingConfig says. Made from outcomes only, by dispatch, for the log
+// store and for LogType=Tail. No line end is added.
 #pragma once
 
 #include <string>
+#include <vector>
 
+#include "base/clock.h"
 #include "dispatch/invocation.h"
 
 namespace mayfly::observe {
 
-// "START RequestId: <id> Version: $LATEST"
-std::string start_line(const dispatch::Target& target, const std::string& request_id);
-// "END RequestId: <id>"
-std::string end_line(const std::string& request_id);
+// "START RequestId: <id> Version: $LATEST", or the event platform.start (level INFO).
+std::vector<std::string> start_lines(const dispatch::Target& target, const std::string& request_id, SystemTime now);
+// "END RequestId: <id>" and
 // "REPORT RequestId: <id>\tDuration: 1.23 ms\tBilled Duration: 2 ms\tMemory Size: 128 MB\tMax Memory Used: 31 MB\t"
-// and, where they apply, "Init Duration: 100.11 ms\t" (cold starts) and "Status: timeout" or "Status: error\tError
-// Type: <type>".
-std::string report_line(const dispatch::Target& target, const dispatch::Outcome& outcome);
+// with, where they apply, "Init Duration: 100.11 ms\t" (cold starts) and "Status: timeout" or "Status: error\tError
+// Type: <type>". As JSON: platform.runtimeDone (DEBUG, or WARN after a failure) and platform.report (INFO, or WARN).
+std::vector<std::string> end_lines(const dispatch::Target& target, const dispatch::Outcome& outcome, SystemTime now);
 
 }  // namespace mayfly::observe

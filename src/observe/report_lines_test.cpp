@@ -26,12 +26,18 @@ dispatch::Outcome outcome(OutcomeStatus status) {
   return result;
 }
 
+using Lines = std::vector<std::string>;
+
+std::string report_line(const dispatch::Target& of, const dispatch::Outcome& with) {
+  return end_lines(of, with, {}).back();
+}
+
 const std::string kReport = std::string("REPORT RequestId: ") + kId +
                             "\tDuration: 1.23 ms\tBilled Duration: 2 ms\tMemory Size: 128 MB\tMax Memory Used: 31 MB\t";
 
 TEST(ReportLinesTest, StartAndEndNameTheRequest) {
-  EXPECT_EQ(start_line(target(), kId), std::string("START RequestId: ") + kId + " Version: $LATEST");
-  EXPECT_EQ(end_line(kId), std::string("END RequestId: ") + kId);
+  EXPECT_EQ(start_lines(target(), kId, {}), Lines{std::string("START RequestId: ") + kId + " Version: $LATEST"});
+  EXPECT_EQ(end_lines(target(), outcome(OutcomeStatus::kSuccess), {}).front(), std::string("END RequestId: ") + kId);
 }
 
 TEST(ReportLinesTest, AWarmSuccessHasTheFiveFields) {
@@ -62,6 +68,32 @@ TEST(ReportLinesTest, AnErrorTypeFromAPayloadIsTakenOnlyWhereItIsAName) {
   EXPECT_EQ(report_line(target(), failed), kReport + "Status: error\tError Type: Runtime.Unknown");
   failed.payload = "no json";
   EXPECT_EQ(report_line(target(), failed), kReport + "Status: error\tError Type: Runtime.Unknown");
+}
+
+TEST(ReportLinesTest, JsonEventsFollowTheSystemLogLevel) {
+  auto json = target();
+  json.logs.json = true;
+  const SystemTime now{std::chrono::microseconds(1'767'225'600'123'000)};
+  auto success = outcome(OutcomeStatus::kSuccess);
+  success.cold_start = true;
+  success.init_duration = std::chrono::microseconds(100'110);
+  EXPECT_EQ(start_lines(json, kId, now).front(),
+            std::string(R"({"time":"2026-01-01T00:00:00.123Z","type":"platform.start","record":{"requestId":")") + kId +
+                R"(","version":"$LATEST"}})");
+  EXPECT_EQ(
+      end_lines(json, success, now),
+      Lines{std::string(R"({"time":"2026-01-01T00:00:00.123Z","type":"platform.report","record":{"requestId":")") +
+            kId + R"(","status":"success","metrics":{"durationMs":1.234,"billedDurationMs":2,"memorySizeMB":128,)" +
+            R"("maxMemoryUsedMB":31,"initDurationMs":100.11}}})"});
+  json.logs.system_level = dispatch::SystemLogLevel::kDebug;
+  EXPECT_EQ(end_lines(json, success, now).size(), 2U);
+  json.logs.system_level = dispatch::SystemLogLevel::kWarn;
+  EXPECT_TRUE(start_lines(json, kId, now).empty());
+  EXPECT_TRUE(end_lines(json, success, now).empty());
+  const auto timeout = end_lines(json, outcome(OutcomeStatus::kTimedOut), now);
+  ASSERT_EQ(timeout.size(), 2U);
+  EXPECT_NE(timeout.front().find(R"("type":"platform.runtimeDone")"), std::string::npos);
+  EXPECT_NE(timeout.back().find(R"("status":"timeout")"), std::string::npos);
 }
 
 }  // namespace

@@ -23,15 +23,12 @@ SOURCES = "tests/aws/services/lambda_/functions"
 # Services that a case of another service may call: where they are not here yet, the case cannot pass.
 IMPLEMENTED = {"lambda"}
 # What stands in the way of cases that need nothing else than this service, where it is not a defect of the answers.
-JSON_LOGS = "needs logs of functions in JSON (LoggingConfig LogFormat JSON is refused)"
-UPDATE = "TestLoggingConfig::test_function_partial_advanced_logging_configuration_update"
 CANNOT_PASS = {
     "TestLambdaFeatures::test_invocation_type_event[python3.10]": "needs asynchronous invocations",
     "TestLambdaEventInvokeConfig::test_lambda_eventinvokeconfig_exceptions": "needs asynchronous invocations and destinations",
     "TestLambdaEventInvokeConfig::test_lambda_eventinvokeconfig_lifecycle": "needs asynchronous invocations",
     "TestCodeSigningConfig::test_code_signing_not_found_excs": "needs code signing, which is not carried out",
     "TestLambdaAccountSettings::test_account_settings": "the recording compares the names of the members only, which the test took out of the answer",
-    **{f"{UPDATE}[partial_config{i}]": JSON_LOGS for i in range(3)},
 }
 ROLE = "arn:aws:iam::111111111111:role/recorded"
 

@@ -53,6 +53,23 @@ def test_node_function_answers(make_function, invoke):
     assert payload["n"] == 1 and payload["runtime"].startswith("v20.")
 
 
+def test_logs_are_json_where_the_function_asks_for_it(lambda_client, make_function, invoke):
+    name = make_function("main-json-logs", "python3.11", "app.handler", {"app.py": """
+import logging
+def handler(event, context):
+    logging.getLogger().info('kept out')
+    logging.getLogger().warning('let through')
+"""}, LoggingConfig={"LogFormat": "JSON", "ApplicationLogLevel": "WARN"})
+    assert lambda_client.get_function_configuration(FunctionName=name)["LoggingConfig"] == {
+        "LogFormat": "JSON", "ApplicationLogLevel": "WARN", "SystemLogLevel": "INFO", "LogGroup": "/aws/lambda/" + name}
+    response, _ = invoke(name, {}, LogType="Tail")
+    lines = [json.loads(line) for line in base64.b64decode(response["LogResult"]).decode().splitlines()]
+    assert [line.get("type") or line["message"] for line in lines] == ["platform.start", "let through", "platform.report"]
+    assert lines[2]["record"]["status"] == "success" and lines[2]["record"]["metrics"]["memorySizeMB"] == 128
+    with pytest.raises(botocore.exceptions.ClientError, match="LogFormat is JSON"):
+        lambda_client.update_function_configuration(FunctionName=name, LoggingConfig={"LogFormat": "Text", "SystemLogLevel": "WARN"})
+
+
 def test_client_context_reaches_the_function(python_function, invoke):
     context = base64.b64encode(json.dumps({"custom": {"k": "v"}}).encode()).decode()
     _, payload = invoke(python_function, {}, ClientContext=context)

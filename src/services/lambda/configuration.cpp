@@ -84,15 +84,27 @@ aws::ApiResult<void> check_unsupported(const Settings& settings) {
   if (*settings.snap_start && (*settings.snap_start)->ApplyOn.value_or("None") != "None") {
     return refuse_unsupported("SnapStart ApplyOn PublishedVersions", "instances are not restored from snapshots");
   }
-  if (*settings.logging) {
-    const auto& logging = **settings.logging;
-    if (logging.LogFormat.value_or("Text") != "Text" || logging.ApplicationLogLevel || logging.SystemLogLevel) {
-      return refuse_unsupported("LoggingConfig LogFormat JSON", "function logs are kept as text");
-    }
-  }
   if (settings.has_capacity_provider) return refuse_unsupported("CapacityProviderConfig", "there are no providers");
   if (settings.has_durable) return refuse_unsupported("DurableConfig", "durable executions are not implemented");
   return {};
+}
+
+// What is given replaces what is there. Levels belong to JSON, where they are INFO unless somebody says otherwise.
+void apply_logging(const wire::LoggingConfig& given, wire::FunctionConfiguration& config) {
+  if (!config.LoggingConfig) config.LoggingConfig.emplace();
+  auto& logging = *config.LoggingConfig;
+  if (given.LogGroup) logging.LogGroup = given.LogGroup;
+  if (given.LogFormat) logging.LogFormat = given.LogFormat;
+  if (!logging.LogFormat) logging.LogFormat = "Text";
+  if (logging.LogFormat != "JSON") {
+    logging.ApplicationLogLevel.reset();
+    logging.SystemLogLevel.reset();
+    return;
+  }
+  if (given.ApplicationLogLevel) logging.ApplicationLogLevel = given.ApplicationLogLevel;
+  if (given.SystemLogLevel) logging.SystemLogLevel = given.SystemLogLevel;
+  if (!logging.ApplicationLogLevel) logging.ApplicationLogLevel = "INFO";
+  if (!logging.SystemLogLevel) logging.SystemLogLevel = "INFO";
 }
 
 }  // namespace
@@ -146,6 +158,16 @@ aws::ApiResult<ResolvedLayers> resolve_layers(Core& core, const Place& place, co
   return out;
 }
 
+aws::ApiResult<void> check_log_levels(const Settings& settings, const std::optional<wire::LoggingConfig>& present) {
+  if (!*settings.logging) return {};
+  const auto& given = **settings.logging;
+  const auto format = given.LogFormat ? given.LogFormat : present ? present->LogFormat : std::nullopt;
+  if (format != "JSON" && (given.ApplicationLogLevel || given.SystemLogLevel)) {
+    return refuse_parameter("ApplicationLogLevel and SystemLogLevel can be set only where LogFormat is JSON.");
+  }
+  return {};
+}
+
 void apply_settings(const Settings& settings, wire::FunctionConfiguration& config) {
   if (*settings.runtime) config.Runtime = *settings.runtime;
   if (*settings.role) config.Role = *settings.role;
@@ -159,11 +181,7 @@ void apply_settings(const Settings& settings, wire::FunctionConfiguration& confi
     config.Environment->Variables = (*settings.environment)->Variables;
     if (!config.Environment->Variables) config.Environment->Variables.emplace();
   }
-  if (*settings.logging && (*settings.logging)->LogGroup) {
-    if (!config.LoggingConfig) config.LoggingConfig.emplace();
-    config.LoggingConfig->LogFormat = "Text";
-    config.LoggingConfig->LogGroup = (*settings.logging)->LogGroup;
-  }
+  if (*settings.logging) apply_logging(**settings.logging, config);
 }
 
 void fill_defaults(const std::string& name, const Place& place, wire::FunctionConfiguration& config) {
@@ -181,10 +199,8 @@ void fill_defaults(const std::string& name, const Place& place, wire::FunctionCo
     config.SnapStart.emplace().ApplyOn = "None";
     config.SnapStart->OptimizationStatus = "Off";
   }
-  if (!config.LoggingConfig) {
-    config.LoggingConfig.emplace().LogFormat = "Text";
-    config.LoggingConfig->LogGroup = "/aws/lambda/" + name;
-  }
+  if (!config.LoggingConfig) config.LoggingConfig.emplace().LogFormat = "Text";
+  if (!config.LoggingConfig->LogGroup) config.LoggingConfig->LogGroup = "/aws/lambda/" + name;
   config.RuntimeVersionConfig.emplace().RuntimeVersionArn = runtime_version_arn(place, config.Runtime.value_or(""));
   config.State = "Active";
   config.LastUpdateStatus = "Successful";

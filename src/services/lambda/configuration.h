@@ -57,6 +57,8 @@ Settings settings_of(const Request& request) {
 }
 
 aws::ApiResult<void> check_settings(const Core& core, const Settings& settings);
+// Levels are for JSON: refused where neither the request nor, for an update, what is there says so.
+aws::ApiResult<void> check_log_levels(const Settings& settings, const std::optional<wire::LoggingConfig>& present);
 // Layer versions as a configuration shows them, and their packages, lowest first.
 struct ResolvedLayers {
   std::vector<wire::Layer> shown;

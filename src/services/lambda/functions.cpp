@@ -69,6 +69,7 @@ aws::ApiResult<void> check_create(const Core& core, const wire::CreateFunctionRe
   if (request.Tags) {
     if (auto ok = check_tags(*request.Tags); !ok) return ok;
   }
+  if (auto ok = check_log_levels(settings_of(request), std::nullopt); !ok) return ok;
   return check_settings(core, settings_of(request));
 }
 
@@ -168,6 +169,7 @@ Awaitable<aws::ApiResult<FunctionConfiguration>> update_function_configuration(
   FunctionEdit edit = [request, layers, revision, &clock](FunctionRecord& function) -> aws::ApiResult<void> {
     auto& config = function.latest.config;
     if (revision && config.RevisionId != revision) return refuse_revision();
+    if (auto ok = check_log_levels(settings_of(request), config.LoggingConfig); !ok) return ok;
     apply_settings(settings_of(request), config);
     if (layers) {
       function.latest.layer_shas = layers->shas;

@@ -161,7 +161,14 @@ TargetPtr Tables::make_target(const FunctionRecord& record, const VersionRecord&
     target->reserved_concurrency = static_cast<std::uint32_t>(*record.reserved_concurrency);
   }
   target->log_group = "/aws/lambda/" + record.name;
-  if (config.LoggingConfig && config.LoggingConfig->LogGroup) target->log_group = *config.LoggingConfig->LogGroup;
+  if (config.LoggingConfig) {
+    const auto& logging = *config.LoggingConfig;
+    if (logging.LogGroup) target->log_group = *logging.LogGroup;
+    target->logs.json = logging.LogFormat == "JSON";
+    target->logs.application_level = logging.ApplicationLogLevel.value_or("INFO");
+    if (logging.SystemLogLevel == "DEBUG") target->logs.system_level = dispatch::SystemLogLevel::kDebug;
+    if (logging.SystemLogLevel == "WARN") target->logs.system_level = dispatch::SystemLogLevel::kWarn;
+  }
   const auto network = tag_value(record.tags, kNetworkTag);
   // A record of an earlier version may hold what is refused today: then nothing is let through.
   if (!network.empty()) {
