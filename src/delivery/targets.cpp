@@ -34,16 +34,26 @@ bool Targets::supports(std::string_view arn) const {
 }
 
 Awaitable<Attempt> Targets::deliver(std::string arn, Event event) const {
-  auto parsed = parse_arn(arn);
-  const auto handler = parsed ? handlers_.find(parsed->service) : handlers_.end();
-  if (handler == handlers_.end()) {
+  const auto parsed = parse_arn(arn);
+  std::string service = parsed ? parsed->service : std::string();
+  return deliver_via(std::move(service), std::move(arn), std::move(event));
+}
+
+Awaitable<Attempt> Targets::deliver_via(std::string handler, std::string target, Event event) const {
+  const auto found = handlers_.find(handler);
+  if (found == handlers_.end()) {
     Attempt refused;
     refused.kind = Attempt::Kind::kRefused;
     refused.error_code = "InvalidTarget";
-    refused.error_message = fmt::format("nothing here can take an event for {}", arn);
+    refused.error_message = fmt::format("nothing here can take an event for {}", target);
     co_return refused;
   }
-  co_return co_await handler->second(std::move(*parsed), std::move(event));
+  auto arn = parse_arn(target);
+  if (!arn) {
+    arn.emplace();
+    arn->resource = std::move(target);
+  }
+  co_return co_await found->second(std::move(*arn), std::move(event));
 }
 
 }  // namespace mayfly::delivery

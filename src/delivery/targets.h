@@ -69,12 +69,16 @@ using Handler = std::function<Awaitable<Attempt>(Arn target, Event event)>;
 
 class Targets {
  public:
-  // `service` as in the ARN: "lambda", "sqs", "sns", "events", "scheduler". A second handler of a service is a defect.
+  // `service` as in the ARN: "lambda", "sqs", "sns", "events", "scheduler"; or a name of one's own that requests ask
+  // for by Request::via ("lambda-run"). A second handler of a name is a defect.
   void add(std::string service, Handler handler);
   // Whether an event can be given to what this ARN names: its service is here. Existence is not asked.
   [[nodiscard]] bool supports(std::string_view arn) const;
   // One attempt, now. An ARN that is none, or of a service that is not here, is kRefused.
   Awaitable<Attempt> deliver(std::string arn, Event event) const;
+  // The same by the handler of this name, whatever the ARN's service. A target that is no ARN (a subscriber's URL)
+  // arrives as an Arn that has nothing but its `resource`.
+  Awaitable<Attempt> deliver_via(std::string handler, std::string target, Event event) const;
 
  private:
   std::map<std::string, Handler, std::less<>> handlers_;

@@ -7,6 +7,9 @@
 //   mayfly_init_duration_seconds                   histogram, all functions together
 //   mayfly_concurrent_executions
 //   mayfly_instances{state}
+//   mayfly_deliveries_total{service,outcome}       outcome: delivered, failed, throttled, dead, dropped
+//   mayfly_deliveries_waiting
+//   mayfly_delivery_breakers_open
 // Cardinality. The function is the only label that users can make values of: the first 500 functions get series of
 // their own, all others share function="__other__". Versions are no label: each publish would make 20 more series that
 // nobody removes. Reasons and states outside the known ones count as "other".
@@ -51,6 +54,9 @@ constexpr std::array<const char*, 5> kStates{"starting", "idle", "busy", "draini
 // From a warm answer of a C++ function (below a millisecond) to Lambda's longest timeout (900 s).
 const Histogram::BucketBoundaries kDurationBuckets{0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25,
                                                    0.5,    1,     2.5,    5,     10,   30,    60,   300, 900};
+
+constexpr std::array<const char*, 7> kServices{"lambda", "sqs", "sns", "events", "scheduler", "states", "other"};
+constexpr std::array<const char*, 6> kOutcomes{"delivered", "failed", "throttled", "dead", "dropped", "other"};
 
 template <std::size_t N>
 std::size_t index_of(const std::array<const char*, N>& names, std::string_view name) {
@@ -116,6 +122,12 @@ struct Metrics::Impl {
   Family<Gauge>& concurrent_executions =
       family<Gauge>(registry, "mayfly_concurrent_executions", "Invocations running now");
   Family<Gauge>& instances = family<Gauge>(registry, "mayfly_instances", "Instances by state");
+  Family<Counter>& deliveries =
+      family<Counter>(registry, "mayfly_deliveries_total", "Attempts to deliver events, by what became of them");
+  Gauge& deliveries_waiting =
+      family<Gauge>(registry, "mayfly_deliveries_waiting", "Events that wait for delivery").Add({});
+  Gauge& breakers_open =
+      family<Gauge>(registry, "mayfly_delivery_breakers_open", "Targets whose circuit breaker is not closed").Add({});
 
   Histogram& init_duration = init_durations.Add({}, kDurationBuckets);
   Gauge& concurrent = concurrent_executions.Add({});
@@ -218,6 +230,18 @@ void Metrics::set_concurrent_executions(double value) { impl_->concurrent.Set(va
 
 void Metrics::set_instances(const std::string& state, double value) {
   impl_->states[index_of(kStates, state)]->Set(value);
+}
+
+void Metrics::record_delivery(const std::string& service, const std::string& outcome) {
+  // Few and fixed: Add() gives the same counter for the same labels.
+  impl_->deliveries
+      .Add({{"service", kServices[index_of(kServices, service)]}, {"outcome", kOutcomes[index_of(kOutcomes, outcome)]}})
+      .Increment();
+}
+
+void Metrics::set_deliveries(double waiting, double breakers_open) {
+  impl_->deliveries_waiting.Set(waiting);
+  impl_->breakers_open.Set(breakers_open);
 }
 
 void Metrics::forget_function(const std::string& function_name) { impl_->remove(function_name); }

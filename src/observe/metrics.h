@@ -19,6 +19,11 @@ class Metrics {
   void record_throttle(const dispatch::Target& target, const std::string& reason);
   void set_concurrent_executions(double value);
   void set_instances(const std::string& state, double value);  // starting, idle, busy, draining
+  // What became of an attempt to deliver an event: delivered, failed, throttled, dead, dropped. `service`: of its
+  // target.
+  void record_delivery(const std::string& service, const std::string& outcome);
+  // Events that wait for delivery, and lanes whose breaker is not closed.
+  void set_deliveries(double waiting, double breakers_open);
   void forget_function(const std::string& function_name);
   [[nodiscard]] std::string exposition() const;  // text format 0.0.4
 
