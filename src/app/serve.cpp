@@ -143,6 +143,10 @@ Result<void> World::start_services() {
   settings.idle_timeout = std::chrono::seconds(config_.idle_timeout);
   settings.memory_budget_mb = config_.memory_budget_mb;
   settings.network = network_of(config_);
+  // Where the machine has no NAT to give, functions have the loopback only; said at start and by `mayfly doctor`.
+  const auto machine = sandbox::capabilities_from_json(capabilities_json_);
+  if (!machine || !machine->has("network.nat"))
+    settings.network = {.mode = sandbox::NetworkMode::kLoopback, .networks = {}};
   dispatcher_ =
       std::make_unique<dispatch::Dispatcher>(*reactors_, clock_, *launcher_, *runtimes_, *logs_, metrics_, settings);
   invoker_ = std::make_unique<lambda::DispatcherInvoker>(*dispatcher_);

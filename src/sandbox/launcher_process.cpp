@@ -149,7 +149,7 @@ Result<void> LauncherServer::prepare() {
     std::string names;
     for (const auto* lack : missing) names += fmt::format("\n  {} ({}): {}", lack->name, lack->detail, lack->meaning);
     return fail(ErrorCode::kUnsupported, "this machine lacks what sandboxes need:" + names,
-                "Allow degraded running in the configuration to run without.");
+                "To run without them: mayfly serve --set sandbox.allow_degraded=true");
   }
   auto roots = RootTrees::create(state + "/staging");
   if (!roots) return std::unexpected(roots.error());

@@ -41,8 +41,9 @@ def zip_bytes(files):
 class Server:
     """One mayfly process. start() may be called again after kill() or stop(), on the same data."""
 
-    def __init__(self, data_dir, settings=None, env=None):
+    def __init__(self, data_dir, settings=None, env=None, user=None, binary=BINARY):
         self.data_dir = pathlib.Path(data_dir)
+        self.user, self.binary = user, binary
         self.settings = settings or {}
         self.env = {"PATH": os.environ["PATH"], "HOME": str(data_dir), "MAYFLY_ROOT_ACCESS_KEY_ID": "test",
                     "MAYFLY_ROOT_SECRET_ACCESS_KEY": "test", **(env or {})}
@@ -54,11 +55,12 @@ class Server:
 
     def start(self):
         read_end, write_end = os.pipe()
-        command = [str(BINARY), "serve", "--listen", "127.0.0.1:0", "--data", str(self.data_dir / "data"), "--control-fd", str(write_end)]
+        command = [str(self.binary), "serve", "--listen", "127.0.0.1:0", "--data", str(self.data_dir / "data"), "--control-fd", str(write_end)]
         for name, value in self.settings.items():
             command += ["--set", f"{name}={value}"]
         with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen(command, env=self.env, pass_fds=[write_end], stdout=log, stderr=log)
+            self.process = subprocess.Popen(command, env=self.env, pass_fds=[write_end], stdout=log, stderr=log, user=self.user, group=self.user,
+                                            extra_groups=None if self.user is None else [])
         os.close(write_end)
         with os.fdopen(read_end) as control:
             line = control.readline()
@@ -171,4 +173,4 @@ def wait_until(condition, seconds=30.0, what="the condition"):
 
 @pytest.fixture(scope="session")
 def tools():
-    return types.SimpleNamespace(zip_bytes=zip_bytes, wait_until=wait_until, role=ROLE, binary=BINARY, sanitized=SANITIZED)
+    return types.SimpleNamespace(server=Server, zip_bytes=zip_bytes, wait_until=wait_until, role=ROLE, binary=BINARY, sanitized=SANITIZED)
