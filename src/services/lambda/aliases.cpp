@@ -132,6 +132,7 @@ Awaitable<aws::ApiResult<wire::DeleteAlias::Response>> delete_alias(Core& core, 
   if (!found->function->aliases.contains(name)) co_return wire::DeleteAlias::Response();
   FunctionEdit edit = [name](FunctionRecord& function) -> aws::ApiResult<void> {
     function.aliases.erase(name);
+    function.event_invoke.erase(name);
     function.policies.erase(name);  // a URL of the alias stays and answers 403, as on AWS
     return {};
   };

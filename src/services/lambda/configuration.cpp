@@ -9,6 +9,7 @@
 #include "base/crypto.h"
 #include "base/encoding.h"
 #include "dispatch/sandbox_plan.h"
+#include "services/lambda/async_invoke.h"
 
 namespace mayfly::lambda {
 namespace {
@@ -61,16 +62,28 @@ aws::ApiResult<void> check_runtime(const Core& core, const std::string& runtime)
   return {};
 }
 
-aws::ApiResult<void> check_unsupported(const Settings& settings) {
+aws::ApiResult<void> check_dead_letter(const Core& core, const std::optional<wire::DeadLetterConfig>& config) {
+  const auto target = config ? config->TargetArn.value_or("") : std::string();
+  if (target.empty()) return {};
+  const auto arn = delivery::parse_arn(target);
+  if (!arn || (arn->service != "sqs" && arn->service != "sns")) {
+    return refuse_parameter(
+        fmt::format("The dead letter target {} is invalid: it must be the ARN of an SQS queue or SNS topic.", target));
+  }
+  if (!can_deliver_to(core, target)) {
+    return refuse_unsupported("DeadLetterConfig for " + arn->service, "events cannot be delivered there");
+  }
+  return {};
+}
+
+aws::ApiResult<void> check_unsupported(const Core& core, const Settings& settings) {
   if (*settings.vpc) {
     const auto& vpc = **settings.vpc;
     if ((vpc.SubnetIds && !vpc.SubnetIds->empty()) || (vpc.SecurityGroupIds && !vpc.SecurityGroupIds->empty())) {
       return refuse_unsupported("VpcConfig", "functions are not placed in subnets");
     }
   }
-  if (*settings.dead_letter && !(*settings.dead_letter)->TargetArn.value_or("").empty()) {
-    return refuse_unsupported("DeadLetterConfig", "asynchronous invocations are not implemented");
-  }
+  if (auto ok = check_dead_letter(core, *settings.dead_letter); !ok) return ok;
   if (!settings.kms_key->value_or("").empty()) {
     return refuse_unsupported("KMSKeyArn", "environment variables are not encrypted with customer keys");
   }
@@ -110,7 +123,7 @@ void apply_logging(const wire::LoggingConfig& given, wire::FunctionConfiguration
 }  // namespace
 
 aws::ApiResult<void> check_settings(const Core& core, const Settings& settings) {
-  if (auto ok = check_unsupported(settings); !ok) return ok;
+  if (auto ok = check_unsupported(core, settings); !ok) return ok;
   if (*settings.role && !looks_like_role_arn(**settings.role)) {
     return refuse(aws::common_errors::ValidationException,
                   fmt::format("1 validation error detected: Value '{}' at 'role' failed to satisfy constraint: Member "
@@ -175,6 +188,10 @@ void apply_settings(const Settings& settings, wire::FunctionConfiguration& confi
   if (*settings.description) config.Description = *settings.description;
   if (*settings.timeout) config.Timeout = *settings.timeout;
   if (*settings.memory_size) config.MemorySize = *settings.memory_size;
+  if (*settings.dead_letter) {
+    config.DeadLetterConfig = *settings.dead_letter;
+    if (config.DeadLetterConfig->TargetArn.value_or("").empty()) config.DeadLetterConfig.reset();
+  }
   if (*settings.ephemeral_storage) config.EphemeralStorage = *settings.ephemeral_storage;
   if (*settings.environment) {
     config.Environment.emplace();

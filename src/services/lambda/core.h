@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/async.h"
+#include "delivery/delivery.h"
 #include "services/lambda/code_package.h"
 #include "services/lambda/lambda.h"
 #include "services/lambda/tables.h"
@@ -30,6 +31,9 @@ struct Core {
   Tables tables;
   std::string link_key;  // of this run; links to code end with it
   Scope streams{"streamed invocations"};
+  // Null until deliver_through(): asynchronous invocations are refused then.
+  delivery::Delivery* delivery = nullptr;
+  const delivery::Targets* targets = nullptr;
 
   [[nodiscard]] Place place(const aws::CallContext& context) const;
 };

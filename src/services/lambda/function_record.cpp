@@ -132,6 +132,9 @@ std::string to_text(const FunctionRecord& record) {
   json::object policies;
   for (const auto& [qualifier, policy] : record.policies) policies[qualifier] = to_value(policy);
   out["policies"] = std::move(policies);
+  json::object event_invoke;
+  for (const auto& [qualifier, config] : record.event_invoke) event_invoke[qualifier] = document_of(config);
+  if (!event_invoke.empty()) out["event_invoke"] = std::move(event_invoke);
   json::object tags;
   for (const auto& [key, value] : record.tags) tags[key] = value;
   out["tags"] = std::move(tags);
@@ -162,6 +165,9 @@ Result<FunctionRecord> function_from_text(std::string_view text) {
   });
   each_member(value, "policies",
               [&](const std::string& qualifier, const json::value& v) { out.policies[qualifier] = policy_from(v); });
+  each_member(value, "event_invoke", [&](const std::string& qualifier, const json::value& v) {
+    if (v.is_object()) from_document(v.get_object(), out.event_invoke[qualifier]);
+  });
   each_member(value, "tags", [&](const std::string& key, const json::value& v) {
     if (v.is_string()) out.tags.emplace_back(key, std::string(v.get_string()));
   });

@@ -45,6 +45,8 @@ struct FunctionRecord {
   std::map<std::string, wire::AliasConfiguration> aliases;
   std::map<std::string, UrlRecord> urls;   // by qualifier
   std::map<std::string, Policy> policies;  // by qualifier, "" for the unqualified function
+  // By qualifier ("$LATEST", "7", "live"); without the ARN.
+  std::map<std::string, wire::FunctionEventInvokeConfig> event_invoke;
   TagList tags;
   std::optional<std::int32_t> reserved_concurrency;
   std::string recursive_loop = "Terminate";

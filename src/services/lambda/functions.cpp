@@ -262,6 +262,7 @@ aws::ApiResult<void> erase_version(FunctionRecord& function, const std::string& 
   }
   std::erase_if(function.versions, [&](const auto& item) { return std::to_string(item.first) == qualifier; });
   function.policies.erase(qualifier);
+  function.event_invoke.erase(qualifier);
   return {};
 }
 
@@ -327,40 +328,6 @@ Awaitable<aws::ApiResult<wire::PutFunctionRecursionConfigResponse>> put_recursio
   co_return out;
 }
 
-// Asynchronous invocations are not carried out, so that no function has settings for them; setting one is refused.
-aws::ApiResult<void> refuse_event_invoke(Core& core, const aws::CallContext& context,
-                                         const std::optional<std::string>& text,
-                                         const std::optional<std::string>& wanted) {
-  const auto place = core.place(context);
-  const auto name = parse_function_name(text.value_or(""), wanted, place);
-  if (!name) return std::unexpected(name.error());
-  const auto qualifier = name->qualifier.empty() ? std::string(kLatest) : name->qualifier;
-  return refuse_missing(
-      fmt::format("The function {} doesn't have an EventInvokeConfig", function_arn(place, name->name, qualifier)));
-}
-
-Awaitable<aws::ApiResult<wire::GetFunctionEventInvokeConfig::Response>> get_event_invoke(
-    Core& core, const aws::CallContext& context, wire::GetFunctionEventInvokeConfigRequest request) {
-  co_return std::unexpected(refuse_event_invoke(core, context, request.FunctionName, request.Qualifier).error());
-}
-
-Awaitable<aws::ApiResult<wire::DeleteFunctionEventInvokeConfig::Response>> delete_event_invoke(
-    Core& core, const aws::CallContext& context, wire::DeleteFunctionEventInvokeConfigRequest request) {
-  co_return std::unexpected(refuse_event_invoke(core, context, request.FunctionName, request.Qualifier).error());
-}
-
-Awaitable<aws::ApiResult<wire::ListFunctionEventInvokeConfigs::Response>> list_event_invoke(
-    Core& core, const aws::CallContext& context, wire::ListFunctionEventInvokeConfigsRequest request) {
-  auto found = find_function(core, context, request.FunctionName, std::nullopt);
-  if (!found && found.error().message.starts_with("Function not found")) {
-    co_return refuse_missing("The function doesn't exist.");
-  }
-  if (!found) co_return std::unexpected(std::move(found.error()));
-  wire::ListFunctionEventInvokeConfigs::Response out;
-  out.FunctionEventInvokeConfigs.emplace();
-  co_return out;
-}
-
 }  // namespace
 
 void bind_functions(aws::Service& service, Core& core) {
@@ -374,9 +341,6 @@ void bind_functions(aws::Service& service, Core& core) {
   bind<wire::GetFunctionCodeSigningConfig>(service, core, get_code_signing);
   bind<wire::GetFunctionRecursionConfig>(service, core, get_recursion);
   bind<wire::PutFunctionRecursionConfig>(service, core, put_recursion);
-  bind<wire::GetFunctionEventInvokeConfig>(service, core, get_event_invoke);
-  bind<wire::DeleteFunctionEventInvokeConfig>(service, core, delete_event_invoke);
-  bind<wire::ListFunctionEventInvokeConfigs>(service, core, list_event_invoke);
 }
 
 }  // namespace mayfly::lambda

@@ -9,6 +9,7 @@
 #include "aws/event_stream.h"
 #include "base/encoding.h"
 #include "base/ids.h"
+#include "services/lambda/async_invoke.h"
 
 namespace mayfly::lambda {
 namespace {
@@ -63,7 +64,7 @@ aws::ApiResult<Prepared> prepare(Core& core, const aws::CallContext& context, Re
   invocation.invoked_function_arn = out.resolved.invoked_arn;
   if (request.Payload) invocation.payload = std::move(*request.Payload);
   if (invocation.payload.empty()) invocation.payload = "{}";
-  if (invocation.payload.size() > kPayloadBytes) {
+  if (invocation.payload.size() > kPayloadBytes && request.InvocationType != "Event") {
     return refuse(kRequestEntityTooLarge,
                   fmt::format("{} byte payload is too large for the RequestResponse invocation type (limit {} bytes)",
                               invocation.payload.size(), kPayloadBytes));
@@ -83,12 +84,25 @@ aws::ApiResult<Prepared> prepare(Core& core, const aws::CallContext& context, Re
   return out;
 }
 
+// A client's context belongs to synchronous invocations only.
+AsyncEvent async_event(const Core& core, const aws::CallContext& context, const wire::InvocationRequest& request,
+                       dispatch::Invocation invocation) {
+  AsyncEvent out;
+  out.place = core.place(context);
+  const auto name = parse_function_name(request.FunctionName.value_or(""), request.Qualifier, out.place);
+  if (name) {
+    out.name = name->name;
+    out.qualifier = name->qualifier;
+  }
+  out.request_id = std::move(invocation.request_id);
+  out.payload = std::move(invocation.payload);
+  out.trace_id = std::move(invocation.trace_id);
+  return out;
+}
+
 Awaitable<aws::ApiResult<wire::InvocationResponse>> invoke(Core& core, const aws::CallContext& context,
                                                            wire::InvocationRequest request) {
   const auto type = request.InvocationType.value_or("RequestResponse");
-  if (type == "Event") {
-    co_return refuse(aws::common_errors::NotImplemented, "Invoke with InvocationType Event is not implemented.");
-  }
   if (request.DurableExecutionName) {
     co_return refuse_unsupported("DurableExecutionName", "durable executions are not implemented");
   }
@@ -97,6 +111,14 @@ Awaitable<aws::ApiResult<wire::InvocationResponse>> invoke(Core& core, const aws
   wire::InvocationResponse out;
   if (type == "DryRun") {
     out.StatusCode = 204;
+    co_return out;
+  }
+  if (type == "Event") {
+    auto event = async_event(core, context, request, std::move(prepared->invocation));
+    auto submitted = co_await submit_event(core, std::move(event));
+    if (!submitted) co_return std::unexpected(std::move(submitted.error()));
+    out.StatusCode = 202;
+    out.Payload = "";
     co_return out;
   }
   auto outcome = co_await core.invoker.invoke(std::move(prepared->resolved.target), std::move(prepared->invocation));

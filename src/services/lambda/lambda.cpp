@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "base/encoding.h"
+#include "services/lambda/async_invoke.h"
 #include "services/lambda/core.h"
 #include "services/lambda/function_url.h"
 #include "services/lambda/invoke.h"
@@ -69,6 +70,7 @@ struct Lambda::Impl {
     bind_layers(service, core);
     bind_event_sources(service, core);
     bind_invoke(service, core);
+    bind_event_invoke(service, core);
   }
 
   Awaitable<void> answer_buffered(TargetPtr target, dispatch::Invocation invocation, wire::Cors cors,
@@ -86,6 +88,14 @@ Lambda::Lambda(store::KeyValue& store, store::Blob& blobs, BlockingPool& pool, C
 Lambda::~Lambda() = default;
 
 aws::Service& Lambda::service() { return impl_->service; }
+
+void Lambda::deliver_through(delivery::Targets& targets, delivery::Delivery& delivery) {
+  auto& core = impl_->core;
+  core.targets = &targets;
+  core.delivery = &delivery;
+  core.tables.on_change([&core](const FunctionRecord& function) { wake_events(core, function); });
+  add_targets(core, targets);
+}
 
 Awaitable<Result<void>> Lambda::load() {
   auto& core = impl_->core;

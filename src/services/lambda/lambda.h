@@ -16,6 +16,8 @@
 #include "aws/api.h"
 #include "base/async.h"
 #include "base/clock.h"
+#include "delivery/delivery.h"
+#include "delivery/targets.h"
 #include "http/server.h"
 #include "services/lambda/invoker.h"
 #include "store/blob.h"
@@ -46,6 +48,9 @@ class Lambda {
   // Waits for streamed invocations that still run; new ones are refused. Before destruction.
   Awaitable<void> stop();
   [[nodiscard]] aws::Service& service();
+  // Takes events for functions, and hands over those of asynchronous invocations. Before load() and before the
+  // delivery's start; both outlive this.
+  void deliver_through(delivery::Targets& targets, delivery::Delivery& delivery);
 
   // Function URLs. Hosts are "<id>.lambda-url.<region>.<url_domain>[:port]".
   [[nodiscard]] bool is_function_url_host(std::string_view host) const;

@@ -221,6 +221,7 @@ void Tables::install(const std::string& key, FunctionPtr record, store::Revision
     const auto generation = kept == targets.end() ? std::string() : kept->second->generation;
     if (generation != target->generation) invoker_.drain(arn, version, generation);
   }
+  if (now && on_change_) on_change_(*now);
 }
 
 void Tables::install_layer(const std::string& key, LayerPtr record, store::Revision revision) {

@@ -40,6 +40,8 @@ class Tables {
   Tables(store::KeyValue& store, Invoker& invoker, std::string code_directory);
 
   Awaitable<Result<void>> load();
+  // Called after a record was installed. Before load().
+  void on_change(std::function<void(const FunctionRecord&)> listener) { on_change_ = std::move(listener); }
 
   [[nodiscard]] FunctionPtr function(const Place& place, const std::string& name) const;  // null where there is none
   [[nodiscard]] LayerPtr layer(const Place& place, const std::string& name) const;
@@ -84,6 +86,7 @@ class Tables {
   store::KeyValue& store_;
   Invoker& invoker_;
   std::string code_directory_;
+  std::function<void(const FunctionRecord&)> on_change_;
   mutable std::mutex mutex_;
   std::map<std::string, InstalledFunction> functions_;  // by key
   std::map<std::string, InstalledLayer> layers_;
