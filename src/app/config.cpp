@@ -107,6 +107,8 @@ const std::vector<Setting>& settings() {
       number("drain_timeout", &Config::drain_timeout, 0, 900, "Seconds that running invocations get at a stop."),
       number("memory_budget_mb", &Config::memory_budget_mb, 0, 16'777'216,
              "Sum of the memory sizes of all instances, in MB; 0 is 80 % of the machine's memory."),
+      number("ready_memory_mb", &Config::ready_memory_mb, 0, 16'777'216,
+             "Memory for sandboxes and runtimes that are kept ready for cold starts, in MB; 0 keeps none."),
       text("sandbox.network", &Config::network,
            "Outbound network of functions: outbound, none, or IPv4 networks separated by spaces.",
            [](const std::string& v) {

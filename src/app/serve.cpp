@@ -301,6 +301,7 @@ int serve_configured(const Config& config, const cli::ServeOptions& options, con
   sandbox::LauncherSettings settings;
   settings.state_directory = (fs::path(config.data) / "sandboxes").string();
   settings.allow_degraded = config.allow_degraded;
+  settings.ready_memory_mb = config.ready_memory_mb;
   settings.network = network_of(config);
   auto launcher = sandbox::fork_launcher(settings);
   if (!launcher) return out.failure(launcher.error());

@@ -125,6 +125,7 @@ class FakeLauncher final : public sandbox::Launcher {
     for (auto& thread : threads) thread.join();
   }
 
+  void expect(sandbox::SandboxSpec) override {}
   Awaitable<Result<sandbox::Started>> start(sandbox::SandboxSpec spec) override {
     if (refuse) co_return fail(ErrorCode::kIo, "no sandbox today");
     sandbox::Started started;

@@ -52,6 +52,12 @@ bool is_reserved_variable(const std::string& name) {
   return std::find(kReserved.begin(), kReserved.end(), name) != kReserved.end();
 }
 
+bool is_read_at_start(const std::string& name) {
+  constexpr std::array<std::string_view, 12> kPrefixes = {"PYTHON", "NODE_",   "LD_", "LC_",     "LANG",    "GLIBC_",
+                                                          "MALLOC", "OPENSSL", "UV_", "LOCPATH", "NLSPATH", "SSL_"};
+  return std::ranges::any_of(kPrefixes, [&](std::string_view prefix) { return name.starts_with(prefix); });
+}
+
 sandbox::SandboxSpec make_spec(const Target& target, const sandbox::RuntimePlan& plan,
                                const DispatcherSettings& settings, const sandbox::SandboxId& id,
                                const std::string& log_stream) {
@@ -88,6 +94,16 @@ sandbox::SandboxSpec make_spec(const Target& target, const sandbox::RuntimePlan&
   put(env, "AWS_LAMBDA_RUNTIME_API", "127.0.0.1:" + std::to_string(kRuntimeApiPort));
   put(env, "LAMBDA_TASK_ROOT", "/var/task");
   put(env, "LAMBDA_RUNTIME_DIR", "/var/runtime");
+
+  // What can be made ahead: the sandbox always, a managed runtime in it where the function's variables come early
+  // enough.
+  spec.ahead = sandbox::Ahead::kSandbox;
+  const bool late = std::ranges::any_of(target.environment, [](const auto& v) { return is_read_at_start(v.first); });
+  if (!plan.ahead_environment.empty() && !late) {
+    spec.ahead = sandbox::Ahead::kRuntime;
+    spec.runtime_environment = plan.ahead_environment;
+    put(spec.runtime_environment, "AWS_LAMBDA_RUNTIME_API", "127.0.0.1:" + std::to_string(kRuntimeApiPort));
+  }
 
   spec.limits.memory_bytes = std::uint64_t{target.memory_mb} << 20;
   spec.limits.cpu_milli = cpu_milli(target.memory_mb);

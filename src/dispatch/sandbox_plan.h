@@ -16,6 +16,9 @@ inline constexpr std::uint16_t kRuntimeApiPort = 9001;
 std::uint32_t cpu_milli(std::uint32_t memory_mb);
 // Names that the platform sets itself: a function's own variables never replace them, and the API refuses them.
 bool is_reserved_variable(const std::string& name);
+// Whether a runtime that was started without this variable has missed it: interpreters and the C library read some only
+// once. A function that sets one gets a process of its own from the start.
+bool is_read_at_start(const std::string& name);
 
 sandbox::SandboxSpec make_spec(const Target& target, const sandbox::RuntimePlan& plan,
                                const DispatcherSettings& settings, const sandbox::SandboxId& id,

@@ -218,11 +218,23 @@ namespace {
 std::uint64_t quota_us(std::uint64_t cpu_milli) { return std::max(kLeastQuotaUs, kCpuPeriodUs * cpu_milli / 1000); }
 }  // namespace
 
-Result<void> Cgroups::create(const std::string& name, const Limits& limits) {
+Result<void> Cgroups::create(const std::string& name) {
   for (const auto& server : server_folders()) {
     const std::string path = server + "/" + name;
     if (::mkdir(path.c_str(), 0755) != 0) return fail_errno("make " + path);
   }
+  return {};
+}
+
+Result<void> Cgroups::background(const std::string& name, bool on) {
+  // The defaults of each version, and the least it takes.
+  const int version = place(Controller::kCpu).version;
+  if (version == 1) return write_text(folder(Controller::kCpu, name) + "/cpu.shares", on ? "2" : "1024");
+  if (version == 2) return write_text(folder(Controller::kCpu, name) + "/cpu.weight", on ? "1" : "100");
+  return {};
+}
+
+Result<void> Cgroups::limit(const std::string& name, const Limits& limits) {
   const auto set = [&](Controller c, const char* file1, const char* file2, const std::string& value1,
                        const std::string& value2) -> Result<void> {
     const int version = place(c).version;
@@ -261,12 +273,16 @@ void Cgroups::limit_cpu(const std::string& name, std::uint32_t cpu_milli) const 
     (void)write_text(folder(Controller::kCpu, name) + "/cpu.max", fmt::format("{} {}", quota, kCpuPeriodUs));
 }
 
-Result<void> Cgroups::attach(const std::string& name, int pid) const {
+Result<std::vector<UniqueFd>> Cgroups::to_join(const std::string& name) const {
+  std::vector<UniqueFd> files;
   for (const Controller c : kControllers) {
     if (place(c).version != 1) continue;
-    if (auto done = write_text(folder(c, name) + "/cgroup.procs", std::to_string(pid)); !done) return done;
+    const std::string path = folder(c, name) + "/cgroup.procs";
+    UniqueFd file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+    if (!file) return fail_errno("open " + path);
+    files.push_back(std::move(file));
   }
-  return {};
+  return files;
 }
 
 UniqueFd Cgroups::clone_target(const std::string& name) const {
@@ -274,6 +290,13 @@ UniqueFd Cgroups::clone_target(const std::string& name) const {
     if (place(c).version == 2) return UniqueFd(::open(folder(c, name).c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   }
   return {};
+}
+
+std::uint64_t Cgroups::memory_bytes(const std::string& name) const {
+  const int version = place(Controller::kMemory).version;
+  if (version == 0) return 0;
+  const std::string text = read_text(folder(Controller::kMemory, name) + "/memory.stat");
+  return keyed_number(text, version == 1 ? "rss" : "anon");
 }
 
 std::uint64_t Cgroups::peak_memory_bytes(const std::string& name) const {

@@ -3,7 +3,8 @@
 //
 // Operation. Each controller has one folder of this server ("mayfly-<suffix>") below the launcher's own group, so that
 //            outer limits stay in force, and in it one folder for each instance. On version 2 the controllers share the
-//            folder and the child is cloned into it; on version 1 the child is attached to each before it runs.
+//            folder and the child is cloned into it; on version 1 the child adds itself to each, which waits for the
+//            kernel, before it does anything else.
 // Recovery.  prepare() kills and removes what a crashed launcher of the same suffix left.
 #pragma once
 
@@ -39,13 +40,20 @@ class Cgroups {
   // the reason is in `given_up`.
   void prepare(const std::string& suffix, std::vector<std::string>& given_up);
 
-  Result<void> create(const std::string& name, const Limits& limits);
+  // Makes the folders; `limits` may come later, when it is known whose instance it is.
+  Result<void> create(const std::string& name);
+  Result<void> limit(const std::string& name, const Limits& limits);
+  // An instance that is made ahead only gets the CPU time that nobody else wants.
+  Result<void> background(const std::string& name, bool on);
   // Sets the CPU quota anew, for an instance that has started.
   void limit_cpu(const std::string& name, std::uint32_t cpu_milli) const;
-  Result<void> attach(const std::string& name, int pid) const;  // version 1 only
+  // Version 1 only: the files to which a new process adds itself by writing "0".
+  [[nodiscard]] Result<std::vector<UniqueFd>> to_join(const std::string& name) const;
   // The folder to clone into, where version 2 carries a controller; else an empty descriptor.
   [[nodiscard]] UniqueFd clone_target(const std::string& name) const;
 
+  // Of its processes, without what the kernel caches of files for them.
+  [[nodiscard]] std::uint64_t memory_bytes(const std::string& name) const;
   [[nodiscard]] std::uint64_t peak_memory_bytes(const std::string& name) const;
   [[nodiscard]] std::uint64_t oom_kills(const std::string& name) const;
   // Kills everything in it, and lets it end at full speed: a process that is killed needs CPU time to end, and a

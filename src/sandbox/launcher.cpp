@@ -79,7 +79,9 @@ struct State : std::enable_shared_from_this<State> {
     if (!node) return;
     if (op == "started" && packet.fds.size() == 2) {
       alive.insert(node.mapped().id);
-      Started started{.runtime_api = std::move(packet.fds[0]), .output = std::move(packet.fds[1])};
+      Started started{.runtime_api = std::move(packet.fds[0]),
+                      .output = std::move(packet.fds[1]),
+                      .ready_made = get_bool(*message, "ready_made", false)};
       // Nobody waits any more: the sandbox is nobody's.
       if (!node.mapped().answer.set(std::move(started))) send({{"op", "kill"}, {"id", node.mapped().id}});
     } else {
@@ -197,6 +199,13 @@ class SocketLauncher final : public Launcher {
     auto late = co_await answer.get_until(deadline);
     if (late) co_return std::move(*late);
     co_return fail(ErrorCode::kTimeout, "the launcher did not answer in time");
+  }
+
+  void expect(SandboxSpec spec) override {
+    state_->reactor.post([state = state_, spec = std::move(spec)] {
+      const json::object message{{"op", "expect"}, {"spec", spec_to_json(spec)}};
+      if (state->waiting.size() < kMaxWaiting && to_json(message).size() <= kMaxMessageBytes) state->send(message);
+    });
   }
 
   void kill(SandboxId id) override {

@@ -14,9 +14,10 @@
 namespace mayfly::sandbox {
 
 struct LauncherSettings {
-  std::string state_directory;  // for mount points and staging; made 0700
-  bool allow_degraded = false;  // run although the machine cannot give a limit or a namespace
-  NetworkPolicy network;        // the most any instance may have
+  std::string state_directory;          // for mount points and staging; made 0700
+  bool allow_degraded = false;          // run although the machine cannot give a limit or a namespace
+  NetworkPolicy network;                // the most any instance may have
+  std::uint64_t ready_memory_mb = 256;  // of all ready sandboxes together; 0: none is made ahead
 };
 
 // Made in main() before any thread exists. Forks the launcher, which makes its cgroups and mounts the prepared roots.
@@ -33,6 +34,8 @@ class Launcher {
   virtual ~Launcher() = default;
   // From any reactor. kUnsupported names what the machine lacks; kInvalid an impossible specification.
   virtual Awaitable<Result<Started>> start(SandboxSpec spec) = 0;
+  // A start like this one is likely: where its kind may be made ahead, one is kept ready. Only its common part counts.
+  virtual void expect(SandboxSpec spec) = 0;
   // Kills everything in the sandbox; its exit is reported through on_exit. Idempotent.
   virtual void kill(SandboxId id) = 0;
   // Ends what Limits::start_cpu_milli gave: from now on `cpu_milli` holds.

@@ -37,6 +37,21 @@ Result<std::vector<std::string>> strings(const json::value& object, std::string_
   return values;
 }
 
+// A variable's text may hold a secret, so it is not shown.
+Result<Variables> variables(const json::value& object, std::string_view key) {
+  const json::value* list = find(object, key);
+  if (list == nullptr || !list->is_array() || list->get_array().size() > kMaxVariables) return wrong(std::string(key));
+  Variables all;
+  for (const auto& entry : list->get_array()) {
+    if (!entry.is_string()) return wrong(std::string(key));
+    const std::string text(entry.get_string().data(), entry.get_string().size());
+    const auto equal = text.find('=');
+    if (equal == 0 || equal == std::string::npos || !no_nul(text)) return wrong(fmt::format("a name in {}", key));
+    all.emplace_back(text.substr(0, equal), text.substr(equal + 1));
+  }
+  return all;
+}
+
 template <typename Number>
 Result<void> number(const json::value& object, std::string_view key, std::uint64_t least, std::uint64_t most,
                     Number& into) {
@@ -92,9 +107,9 @@ Result<void> send_packet(int socket, std::string_view text, const std::vector<in
   }
 }
 
-Result<Packet> receive_packet(int socket, bool wait) {
+Result<Packet> receive_packet(int socket, bool wait, std::size_t most) {
   Packet packet;
-  packet.text.resize(kMaxMessageBytes);
+  packet.text.resize(most);
   iovec part{.iov_base = packet.text.data(), .iov_len = packet.text.size()};
   alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int) * kMaxFds)> control{};
   msghdr message{};
@@ -149,9 +164,12 @@ json::object spec_to_json(const SandboxSpec& spec) {
   out["mounts"] = std::move(mounts);
   out["layers"] = list(spec.opt_layers);
   out["argv"] = list(spec.argv);
-  json::array environment;
-  for (const auto& [name, value] : spec.environment) environment.push_back(json::value(name + "=" + value));
-  out["environment"] = std::move(environment);
+  const auto variables = [](const Variables& all) {
+    json::array texts;
+    for (const auto& [name, value] : all) texts.push_back(json::value(name + "=" + value));
+    return texts;
+  };
+  out["environment"] = variables(spec.environment);
   out["directory"] = spec.working_directory;
   out["port"] = std::int64_t{spec.runtime_api_port};
   out["memory"] = static_cast<std::int64_t>(spec.limits.memory_bytes);
@@ -162,6 +180,8 @@ json::object spec_to_json(const SandboxSpec& spec) {
   out["tmp"] = static_cast<std::int64_t>(spec.limits.tmp_bytes);
   out["network"] = static_cast<int>(spec.network);
   out["networks"] = list(spec.allowed_networks);
+  out["ahead"] = static_cast<int>(spec.ahead);
+  out["runtime"] = variables(spec.runtime_environment);
   return out;
 }
 
@@ -193,18 +213,10 @@ Result<SandboxSpec> spec_from_json(const json::value& value) {
   if (!layers) return std::unexpected(layers.error());
   auto argv = strings(value, "argv", kMaxArguments, no_nul);
   if (!argv) return std::unexpected(argv.error());
-  // A variable's text may hold a secret, so it is not shown.
-  const json::value* environment = find(value, "environment");
-  if (environment == nullptr || !environment->is_array() || environment->get_array().size() > kMaxVariables) {
-    return wrong("environment");
-  }
-  for (const auto& entry : environment->get_array()) {
-    if (!entry.is_string()) return wrong("environment");
-    const std::string text(entry.get_string().data(), entry.get_string().size());
-    const auto equal = text.find('=');
-    if (equal == 0 || equal == std::string::npos || !no_nul(text)) return wrong("a name in environment");
-    spec.environment.emplace_back(text.substr(0, equal), text.substr(equal + 1));
-  }
+  auto environment = variables(value, "environment");
+  if (!environment) return std::unexpected(environment.error());
+  auto runtime_environment = variables(value, "runtime");
+  if (!runtime_environment) return std::unexpected(runtime_environment.error());
   auto networks = strings(value, "networks", kMaxNetworks, [](const std::string& text) {
     return text.size() < 64 && text.find_first_not_of("0123456789abcdefABCDEF.:/") == std::string::npos;
   });
@@ -212,22 +224,26 @@ Result<SandboxSpec> spec_from_json(const json::value& value) {
   spec.opt_layers = std::move(*layers);
   spec.argv = std::move(*argv);
   spec.allowed_networks = std::move(*networks);
+  spec.environment = std::move(*environment);
+  spec.runtime_environment = std::move(*runtime_environment);
   if (spec.argv.empty() || !is_plain_path(spec.argv[0])) return wrong("argv begins with no absolute path");
   spec.working_directory = get_string(value, "directory");
   if (spec.working_directory != "/" && !is_plain_path(spec.working_directory)) return wrong("working directory");
   constexpr std::uint64_t kTebibyte = 1ULL << 40;
   int network = 0;
-  for (auto done :
-       {number(value, "port", 1, 65535, spec.runtime_api_port),
-        number(value, "memory", 4ULL << 20, kTebibyte, spec.limits.memory_bytes),
-        number(value, "cpu", 1, 1'000'000, spec.limits.cpu_milli),
-        number(value, "start_cpu", 0, 1'000'000, spec.limits.start_cpu_milli),
-        number(value, "pids", 1, 1'000'000, spec.limits.pids),
-        number(value, "files", 16, 1'000'000, spec.limits.open_files),
-        number(value, "tmp", 1ULL << 16, kTebibyte, spec.limits.tmp_bytes), number(value, "network", 0, 2, network)}) {
+  int ahead = 0;
+  for (auto done : {number(value, "port", 1, 65535, spec.runtime_api_port),
+                    number(value, "memory", 4ULL << 20, kTebibyte, spec.limits.memory_bytes),
+                    number(value, "cpu", 1, 1'000'000, spec.limits.cpu_milli),
+                    number(value, "start_cpu", 0, 1'000'000, spec.limits.start_cpu_milli),
+                    number(value, "pids", 1, 1'000'000, spec.limits.pids),
+                    number(value, "files", 16, 1'000'000, spec.limits.open_files),
+                    number(value, "tmp", 1ULL << 16, kTebibyte, spec.limits.tmp_bytes),
+                    number(value, "network", 0, 2, network), number(value, "ahead", 0, 2, ahead)}) {
     if (!done) return std::unexpected(done.error());
   }
   spec.network = static_cast<NetworkMode>(network);
+  spec.ahead = static_cast<Ahead>(ahead);
   return spec;
 }
 

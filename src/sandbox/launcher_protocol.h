@@ -30,7 +30,7 @@ struct Packet {
 // kThrottled where the socket is full (it is non-blocking or its send timeout passed), kClosed where the peer is gone.
 Result<void> send_packet(int socket, std::string_view text, const std::vector<int>& fds);
 // kThrottled where nothing is there; kClosed at the end; kInvalid for one that is too large.
-Result<Packet> receive_packet(int socket, bool wait);
+Result<Packet> receive_packet(int socket, bool wait, std::size_t most = kMaxMessageBytes);
 
 json::object spec_to_json(const SandboxSpec& spec);
 // Every bound and form is checked; kInvalid names the first that is wrong.

@@ -143,6 +143,8 @@ class LauncherTest : public ::testing::Test {
   }
   std::string output_of(const std::string& script) { return output_of(shell(script)); }
 
+  std::string ready_made(const std::function<SandboxSpec()>& make);
+
   RealClock clock_;
   Reactor reactor_{clock_, "test"};
   Scope scope_{"test"};
@@ -303,6 +305,137 @@ TEST_F(LauncherTest, the_end_of_the_launcher_ends_everything) {
   launcher_ = connect_launcher(reactor_, std::move(*next));
 }
 
+// What a runtime does that is started ahead, as a script: says that it is loaded, and reads what function it is.
+constexpr const char* kRuntime = R"(printf r >&3; go=$(cat <&3); exec 3<&-; echo "$go")";
+
+// Starts of this kind, each to its end, until one was ready-made; that one's output.
+std::string LauncherTest::ready_made(const std::function<SandboxSpec()>& make) {
+  launcher_->expect(make());
+  for (int i = 0; i < 200; ++i) {
+    const SandboxSpec spec = make();
+    auto started = start(spec);
+    if (!started) return "not started: " + started.error().message;
+    std::string text = read_to_end(started->output.get());
+    wait_exit(spec);
+    if (started->ready_made) return text;
+    ::poll(nullptr, 0, 20);
+  }
+  return "none was ready";
+}
+
+TEST_F(LauncherTest, a_ready_sandbox_runs_what_it_is_assigned) {
+  std::ofstream(code_ + "/file") << "code";
+  const auto make = [&] {
+    auto spec = shell(
+        "cat file; echo $GREETING; ls -A /tmp /dev/shm /opt | grep -v : | tr -d '\\n'; ls /proc/self/fd | wc -l; "
+        "grep -E '^(CapPrm|CapBnd|NoNewPrivs|Seccomp:)' /proc/self/status | tr -d '\\t'");
+    spec.ahead = Ahead::kSandbox;
+    return spec;
+  };
+  EXPECT_EQ(ready_made(make),
+            "codehello\n4\nCapPrm:0000000000000000\nCapBnd:0000000000000000\nNoNewPrivs:1\nSeccomp:2\n");
+}
+
+TEST_F(LauncherTest, a_runtime_started_ahead_is_told_its_function_and_sees_its_code) {
+  std::ofstream(code_ + "/file") << "code";
+  fs::create_directories(code_ + "-layer");
+  std::ofstream(code_ + "-layer/of-the-layer") << "";
+  const auto make = [&] {
+    auto spec = shell(std::string(kRuntime) +
+                      "; cat /var/task/file; ls /opt; ls /proc/self/fd | wc -l; "
+                      "cat /proc/$$/environ | tr '\\0' '\\n' | grep -c hello");
+    spec.runtime_environment = {{"PATH", "/usr/bin:/bin"}};
+    spec.opt_layers = {code_ + "-layer"};
+    spec.ahead = Ahead::kRuntime;
+    return spec;
+  };
+  EXPECT_EQ(ready_made(make), R"({"directory":"/var/task","environment":{"PATH":"/usr/bin:/bin","GREETING":"hello"}})"
+                              "\ncodeof-the-layer\n4\n0\n");
+  fs::remove_all(code_ + "-layer");
+}
+
+TEST_F(LauncherTest, a_ready_sandbox_has_nothing_of_another_and_is_used_once) {
+  int number = 0;
+  const auto make = [&] {
+    auto spec = shell(
+        "cat /tmp/* /dev/shm/* 2>/dev/null; cat /proc/$$/environ | tr '\\0' '\\n' | grep SECRET; "
+        "echo mine >/tmp/mine; echo mine >/dev/shm/mine; sleep 0.01 & ls -d /proc/[0-9]* | wc -l");
+    spec.environment.emplace_back("SECRET", std::to_string(++number));
+    spec.ahead = Ahead::kSandbox;
+    return spec;
+  };
+  for (int i = 0; i < 3; ++i) {
+    const std::string text = ready_made(make);
+    EXPECT_TRUE(text.starts_with(fmt::format("SECRET={}\n", number))) << text;
+    EXPECT_EQ(text.find("mine"), std::string::npos) << text;
+    EXPECT_LE(std::stoi(text.substr(text.find('\n') + 1)), 4) << text;
+  }
+}
+
+TEST_F(LauncherTest, the_limits_of_its_function_hold_in_a_ready_sandbox) {
+  const auto capabilities = capabilities_from_json(capabilities_);
+  ASSERT_TRUE(capabilities);
+  if (!capabilities->has("cgroup.memory")) GTEST_SKIP() << "SKIPPED: no memory controller on this machine";
+  std::string last;
+  const auto make = [&] {
+    auto spec = shell("head -c 20000000 /dev/zero >/tmp/fill 2>/dev/null; stat -c %s /tmp/fill; exec tail /dev/zero");
+    spec.limits.tmp_bytes = 4 << 20;
+    spec.limits.memory_bytes = 48 << 20;
+    spec.ahead = Ahead::kSandbox;
+    last = spec.id.str();
+    return spec;
+  };
+  EXPECT_EQ(ready_made(make), "4194304\n");
+  EXPECT_TRUE(exits_[last].out_of_memory);
+  EXPECT_LE(exits_[last].peak_memory_bytes, 48U << 20);
+}
+
+TEST_F(LauncherTest, a_missing_program_is_named_in_a_ready_sandbox_too) {
+  const auto make = [&] {
+    auto spec = shell("true");
+    spec.ahead = Ahead::kSandbox;
+    return spec;
+  };
+  EXPECT_EQ(ready_made(make), "");
+  auto spec = make();
+  spec.argv = {"/var/task/bootstrap"};
+  const auto started = start(spec);
+  ASSERT_FALSE(started);
+  EXPECT_EQ(started.error().code, ErrorCode::kNotFound);
+  EXPECT_NE(started.error().message.find("execute the program /var/task/bootstrap"), std::string::npos);
+}
+
+TEST_F(LauncherTest, a_runtime_that_died_while_it_was_ready_costs_its_function_nothing) {
+  for (int i = 0; i < 20; ++i) {
+    auto spec = shell("if [ -n \"$AHEAD\" ]; then printf r >&3; exit 1; fi; echo directly");
+    spec.runtime_environment = {{"AHEAD", "1"}};
+    spec.ahead = Ahead::kRuntime;
+    auto started = start(spec);
+    ASSERT_TRUE(started) << started.error().message;
+    EXPECT_FALSE(started->ready_made);
+    EXPECT_EQ(read_to_end(started->output.get()), "directly\n");
+    wait_exit(spec);
+  }
+}
+
+TEST_F(LauncherTest, many_start_at_once) {
+  std::vector<SandboxSpec> specs;
+  std::size_t up = 0;
+  for (int i = 0; i < 50; ++i) {
+    specs.push_back(shell("exit 0"));
+    specs.back().ahead = i % 2 == 0 ? Ahead::kSandbox : Ahead::kNothing;
+  }
+  for (const auto& spec : specs) {
+    ASSERT_TRUE(scope_.spawn(reactor_, "test", [&, &spec = spec]() -> Awaitable<void> {
+      SandboxSpec copy = spec;
+      auto started = co_await launcher_->start(std::move(copy));
+      EXPECT_TRUE(started);
+      ++up;
+    }));
+  }
+  run(nullptr, [&] { return up == specs.size() && exits_.size() == specs.size(); });
+}
+
 // A figure for people, with no assertion on it.
 TEST_F(LauncherTest, start_time) {
   std::vector<double> times;
@@ -333,11 +466,15 @@ TEST(LauncherProtocol, a_specification_survives_the_way) {
   spec.argv = {"/bin/true"};
   spec.environment = {{"A", "b=c"}};
   spec.limits.pids = 5;
+  spec.ahead = Ahead::kRuntime;
+  spec.runtime_environment = {{"LANG", "C"}};
   const auto back = spec_from_json(spec_to_json(spec));
   ASSERT_TRUE(back) << back.error().message;
   EXPECT_EQ(back->mounts[0].source, "/usr");
   EXPECT_EQ(back->environment, spec.environment);
   EXPECT_EQ(back->limits.pids, 5U);
+  EXPECT_EQ(back->ahead, Ahead::kRuntime);
+  EXPECT_EQ(back->runtime_environment, spec.runtime_environment);
   EXPECT_FALSE(spec_from_json(json::value("hello")));
   spec.argv = {"relative"};
   EXPECT_FALSE(spec_from_json(spec_to_json(spec)));

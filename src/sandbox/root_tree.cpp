@@ -14,6 +14,7 @@
 #include <cerrno>
 #include <climits>
 #include <fstream>
+#include <iterator>
 
 namespace mayfly::sandbox {
 namespace {
@@ -123,7 +124,9 @@ std::string resolver_text() {
 
 // The skeleton every root has. Names as on Lambda, so that programs which look their user up find one.
 Result<void> fill(int root) {
-  for (const char* folder : {"/dev", "/dev/shm", "/etc", "/opt", "/proc", "/tmp", "/var/task", "/var/runtime",
+  // The two folders named lib are hidden by every function's own files. A runtime that is started before them needs to
+  // find them: the dynamic linker never looks again into a folder of LD_LIBRARY_PATH that was missing at its start.
+  for (const char* folder : {"/dev", "/dev/shm", "/etc", "/opt/lib", "/proc", "/tmp", "/var/task/lib", "/var/runtime",
                              "/var/tmp", "/home", "/run"}) {
     if (auto done = make_folders(root, folder); !done) return done;
   }
@@ -183,26 +186,22 @@ Result<RootTrees> RootTrees::create(const std::string& staging) {
   return RootTrees();
 }
 
-Result<RootMounts> RootTrees::mounts_for(const SandboxSpec& spec) {
-  RootMounts result;
+namespace {
+bool is_code(const Mount& mount) { return mount.target == "/var/task" || mount.target == "/opt"; }
+}  // namespace
+
+std::string RootTrees::root_key(const SandboxSpec& spec) {
   std::string key;
-  std::vector<Mount> system;
-  std::string task;
-  std::vector<std::string> opt = spec.opt_layers;
   for (const auto& mount : spec.mounts) {
-    if (mount.target == "/var/task") {
-      task = mount.source;
-    } else if (mount.target == "/opt") {
-      opt.push_back(mount.source);
-    } else {
-      if (mount.target.starts_with("/opt/") && !spec.opt_layers.empty()) {
-        return fail(ErrorCode::kUnsupported, fmt::format("{} would be hidden by the layers at /opt", mount.target),
-                    "Install the interpreter in another folder than /opt.");
-      }
-      key += mount.source + '\n' + mount.target + '\n';
-      system.push_back(mount);
-    }
+    if (!is_code(mount)) key += mount.source + '\n' + mount.target + '\n';
   }
+  return key;
+}
+
+Result<UniqueFd> RootTrees::root_for(const SandboxSpec& spec) {
+  const std::string key = root_key(spec);
+  std::vector<Mount> system;
+  std::ranges::copy_if(spec.mounts, std::back_inserter(system), [](const Mount& mount) { return !is_code(mount); });
   auto found = std::ranges::find(prepared_, key, &Prepared::key);
   if (found == prepared_.end()) {
     if (auto built = build_root(system); !built) {
@@ -225,20 +224,35 @@ Result<RootMounts> RootTrees::mounts_for(const SandboxSpec& spec) {
     found = prepared_.end() - 1;
   }
   found->used = ++uses_;
-  result.root.reset(
-      ::open_tree(found->tree.get(), "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE | AT_EMPTY_PATH));
-  if (!result.root) return fail_errno("clone the prepared root");
-  if (!task.empty()) {
-    auto tree = clone_mount(task, kReadOnly);
+  UniqueFd root(::open_tree(found->tree.get(), "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE | AT_EMPTY_PATH));
+  if (!root) return fail_errno("clone the prepared root");
+  return root;
+}
+
+Result<CodeMounts> RootTrees::code_for(const SandboxSpec& spec) {
+  CodeMounts code;
+  code.hide_opt = true;
+  std::vector<std::string> opt = spec.opt_layers;
+  for (const auto& mount : spec.mounts) {
+    if (mount.target == "/opt") opt.push_back(mount.source);
+    if (mount.target.starts_with("/opt/")) {
+      if (!spec.opt_layers.empty()) {
+        return fail(ErrorCode::kUnsupported, fmt::format("{} would be hidden by the layers at /opt", mount.target),
+                    "Install the interpreter in another folder than /opt.");
+      }
+      code.hide_opt = false;
+    }
+    if (mount.target != "/var/task") continue;
+    auto tree = clone_mount(mount.source, kReadOnly);
     if (!tree) return std::unexpected(tree.error());
-    result.task = std::move(*tree);
+    code.task = std::move(*tree);
   }
   if (!opt.empty()) {
     auto tree = layers(opt);
     if (!tree) return std::unexpected(tree.error());
-    result.opt = std::move(*tree);
+    code.opt = std::move(*tree);
   }
-  return result;
+  return code;
 }
 
 Result<UniqueFd> RootTrees::layers(const std::vector<std::string>& folders) {

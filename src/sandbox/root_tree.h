@@ -17,11 +17,11 @@
 
 namespace mayfly::sandbox {
 
-// Detached mounts that the instance's first process attaches in its own namespace.
-struct RootMounts {
-  UniqueFd root;
+// Detached mounts that the instance's first process attaches in its own namespace, when it is known whose it is.
+struct CodeMounts {
   UniqueFd task;  // empty where nothing is mounted there
   UniqueFd opt;
+  bool hide_opt = false;  // without layers, the prepared root's own folder is covered
 };
 
 class RootTrees {
@@ -29,7 +29,10 @@ class RootTrees {
   // Enters a new mount namespace and makes `staging` private to it. The working directory becomes `staging`, whose
   // folder "root" is where instances attach their root.
   static Result<RootTrees> create(const std::string& staging);
-  Result<RootMounts> mounts_for(const SandboxSpec& spec);
+  // What is the same for every function of a runtime, as a text that names it and as a detached tree.
+  static std::string root_key(const SandboxSpec& spec);
+  Result<UniqueFd> root_for(const SandboxSpec& spec);
+  Result<CodeMounts> code_for(const SandboxSpec& spec);
 
  private:
   static constexpr std::size_t kMaxRoots = 16;

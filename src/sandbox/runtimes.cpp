@@ -359,6 +359,8 @@ Result<RuntimePlan> Runtimes::plan(const std::string& runtime_name, const std::s
         "install it, name its folder in the setting runtimes.paths, or allow a newer one by runtimes.substitute");
   }
   plan.interpreter_version = entry->version;
+  plan.ahead_environment = environment_of(*wanted, runtime_name, entry->interpreter);
+  plan.ahead_environment.emplace_back("MAYFLY_CONTROL_FD", "3");  // the clients wait there (docs/runtimes.md)
   if (auto mount = interpreter_mount(entry->interpreter)) plan.mounts.push_back(std::move(*mount));
   plan.mounts.push_back({client_directory_, "/var/runtime"});
   if (wanted->language == Language::kPython) {

@@ -13,7 +13,9 @@ struct RuntimePlan {
   std::vector<Mount> mounts;      // system folders (/usr, /lib, /lib64, /etc pieces) and the interpreter's own
   std::vector<std::string> argv;  // {"/usr/bin/node", "/var/runtime/index.mjs"} or {"/var/task/bootstrap"}
   std::vector<std::pair<std::string, std::string>>
-      environment;                  // LAMBDA_RUNTIME_DIR, LD_LIBRARY_PATH, PATH, LANG, TZ, ...
+      environment;  // LAMBDA_RUNTIME_DIR, LD_LIBRARY_PATH, PATH, LANG, TZ, ...
+  // What the program is started with when that happens before its function is known; empty where it cannot be.
+  std::vector<std::pair<std::string, std::string>> ahead_environment;
   std::string interpreter_version;  // "v20.20.2", "" for provided
 };
 

@@ -39,6 +39,7 @@ MAYFLY_CLIENT(errors_mjs, "nodejs/errors.mjs")
 MAYFLY_CLIENT(handler_mjs, "nodejs/handler.mjs")
 MAYFLY_CLIENT(response_stream_mjs, "nodejs/response_stream.mjs")
 MAYFLY_CLIENT(runtime_api_mjs, "nodejs/runtime_api.mjs")
+MAYFLY_CLIENT(warm_cjs, "nodejs/warm.cjs")
 
 namespace mayfly::sandbox {
 
@@ -53,6 +54,7 @@ const std::array<ClientFile, kClientFileCount>& client_files() {
       {"handler.mjs", MAYFLY_CLIENT_VIEW(handler_mjs)},
       {"response_stream.mjs", MAYFLY_CLIENT_VIEW(response_stream_mjs)},
       {"runtime_api.mjs", MAYFLY_CLIENT_VIEW(runtime_api_mjs)},
+      {"warm.cjs", MAYFLY_CLIENT_VIEW(warm_cjs)},
   }};
   return files;
 }

@@ -34,23 +34,35 @@ struct Limits {
   std::uint64_t tmp_bytes = 512ULL << 20;
 };
 
+using Variables = std::vector<std::pair<std::string, std::string>>;
+
+// How much of a sandbox may have been made before its function was known.
+enum class Ahead : std::uint8_t {
+  kNothing,
+  kSandbox,  // all but the code; the program is executed when the sandbox is assigned
+  kRuntime   // the program too: it runs with `runtime_environment` and waits to be told the rest (docs/runtimes.md)
+};
+
 struct SandboxSpec {
   SandboxId id;
   std::vector<Mount>
       mounts;  // runtime folders, code at /var/task, layer folders at /opt (later ones win), /var/runtime
   std::vector<std::string> opt_layers;  // host folders merged read-only at /opt, first is lowest
   std::vector<std::string> argv;
-  std::vector<std::pair<std::string, std::string>> environment;
+  Variables environment;
   std::string working_directory = "/var/task";
   std::uint16_t runtime_api_port = 9001;  // listened on at 127.0.0.1 inside
   Limits limits;
   NetworkMode network = NetworkMode::kLoopback;
   std::vector<std::string> allowed_networks;  // CIDR
+  Ahead ahead = Ahead::kNothing;
+  Variables runtime_environment;  // the same for every function of the runtime
 };
 
 struct Started {
-  UniqueFd runtime_api;  // listening TCP socket inside the instance's network namespace, non-blocking
-  UniqueFd output;       // read end of the instance's standard output and error, non-blocking
+  UniqueFd runtime_api;     // listening TCP socket inside the instance's network namespace, non-blocking
+  UniqueFd output;          // read end of the instance's standard output and error, non-blocking
+  bool ready_made = false;  // taken from what was made ahead
 };
 
 struct Exited {

@@ -4,7 +4,7 @@ import { format } from 'node:util';
 import { errorObject } from './errors.mjs';
 
 const kLevels = { TRACE: 1, DEBUG: 2, INFO: 3, WARN: 4, ERROR: 5, FATAL: 6 };
-const json = (process.env.AWS_LAMBDA_LOG_FORMAT ?? '').toUpperCase() === 'JSON';
+let json = false;
 
 let requestId;
 
@@ -56,6 +56,7 @@ function jsonLine(level, params) {
 }
 
 export function patchConsole() {
+  json = (process.env.AWS_LAMBDA_LOG_FORMAT ?? '').toUpperCase() === 'JSON';
   const least = kLevels[(process.env.AWS_LAMBDA_LOG_LEVEL ?? '').toUpperCase()] ?? kLevels.TRACE;
   for (const [level, priority] of Object.entries(kLevels)) {
     const log = (...params) =>

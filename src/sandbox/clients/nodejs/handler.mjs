@@ -11,6 +11,11 @@ const require = createRequire(import.meta.url);
 const kStreaming = Symbol.for('aws.lambda.runtime.handler.streaming');
 const kHighWaterMark = Symbol.for('aws.lambda.runtime.handler.streaming.highWaterMark');
 
+// Has the loader of CommonJS modules compiled and run once, before there is a function to wait for it.
+export function warmUp() {
+  require('./warm.cjs');
+}
+
 export function installGlobals() {
   globalThis.awslambda = {
     streamifyResponse(handler, options) {

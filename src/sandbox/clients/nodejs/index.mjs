@@ -3,9 +3,10 @@
 //
 // An invocation of a callback handler ends when the event loop is empty, so the connection to the Runtime API must not
 // keep the loop alive while a handler runs: it is unref'd, and ref'd again for each request of our own.
+import { closeSync, readSync, writeSync } from 'node:fs';
 import { patchConsole, logError, setRequestId } from './console.mjs';
 import { errorObject, UnhandledPromiseRejection, xrayCause } from './errors.mjs';
-import { installGlobals, isStreaming, loadHandler } from './handler.mjs';
+import { installGlobals, isStreaming, loadHandler, warmUp } from './handler.mjs';
 import { RuntimeApi } from './runtime_api.mjs';
 import { createResponseStream } from './response_stream.mjs';
 
@@ -181,7 +182,30 @@ function refuseCallbackHandler(handler) {
   throw error;
 }
 
+// Started before it is known for which function: everything of the platform's own is loaded, and the rest is read to the
+// end of the control socket. Nothing of a function is in this process until then, and it serves that one to its end.
+async function waitForFunction() {
+  const control = Number(env.MAYFLY_CONTROL_FD);
+  await api.connected();
+  warmUp();
+  writeSync(control, 'r');
+  const parts = [];
+  for (;;) {
+    const bytes = Buffer.allocUnsafe(65536);
+    const length = readSync(control, bytes);
+    if (length === 0) break;
+    parts.push(bytes.subarray(0, length));
+  }
+  closeSync(control);
+  if (parts.length === 0) process.exit(0); // the sandbox is given up
+  const told = JSON.parse(Buffer.concat(parts).toString());
+  for (const name of Object.keys(env)) if (!(name in told.environment)) delete env[name];
+  Object.assign(env, told.environment);
+  process.chdir(told.directory);
+}
+
 async function main() {
+  if (env.MAYFLY_CONTROL_FD !== undefined) await waitForFunction();
   patchConsole();
   installGlobals();
   let handler;

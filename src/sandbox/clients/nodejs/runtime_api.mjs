@@ -41,6 +41,18 @@ export class RuntimeApi {
     return socket;
   }
 
+  // For a process that is started ahead: the connection waits in the listener's queue until the daemon takes it.
+  connected() {
+    return new Promise((resolve, reject) => {
+      const socket = this.connect();
+      socket.once('connect', () => {
+        socket.unref();
+        resolve();
+      });
+      socket.once('error', reject);
+    });
+  }
+
   take(data) {
     this.parts.push(data);
     this.size += data.length;

@@ -258,8 +258,12 @@ def error_object(exception, invocation_id):
     return {"errorMessage": message, "errorType": error_type, "requestId": invocation_id or "", "stackTrace": trace}
 
 
+def log_json():
+    return os.environ.get("AWS_LAMBDA_LOG_FORMAT", "").upper() == "JSON"
+
+
 def log_error(error):
-    if LOG_JSON:
+    if log_json():
         import json
 
         line = {"timestamp": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "level": "ERROR", **error}
@@ -276,7 +280,6 @@ def log_error(error):
     sys.stdout.write("\r".join(lines).replace("\n", "\r") + "\n")
 
 
-LOG_JSON = os.environ.get("AWS_LAMBDA_LOG_FORMAT", "").upper() == "JSON"
 OWN_FILES = set()
 
 
@@ -296,7 +299,7 @@ def set_up_logging(logging):
                 self.handleError(record)
 
     handler = Handler()
-    if LOG_JSON:
+    if log_json():
         handler.setFormatter(json_formatter(logging))
     else:
         form = "[%(levelname)s]\t%(asctime)s.%(msecs)03dZ\t%(aws_request_id)s\t%(message)s\n"
@@ -378,7 +381,33 @@ def set_up_process():
         builtins.exit = builtins.quit = sys.exit
     # A line is written at once, and as one piece.
     sys.stdout.reconfigure(line_buffering=True, encoding="utf-8", errors="backslashreplace")
-    sys.meta_path.insert(0, LoggingHook())
+    if "logging" in sys.modules:
+        set_up_logging(sys.modules["logging"])
+    else:
+        sys.meta_path.insert(0, LoggingHook())
+
+
+def wait_for_function(client):
+    """Started before it is known for which function: loads what Lambda's own client loads too, and waits to be told.
+
+    Nothing of a function is in this process until then, and it serves that one function to its end.
+    """
+    control = int(os.environ.pop("MAYFLY_CONTROL_FD"))
+    import base64, datetime, decimal, json, logging, traceback, warnings  # noqa: E401, F401
+
+    client.connect()
+    os.write(control, b"r")
+    parts = []
+    while part := os.read(control, 262144):
+        parts.append(part)
+    os.close(control)
+    if not parts:
+        os._exit(0)  # the sandbox is given up
+    told = json.loads(b"".join(parts))
+    os.environ.clear()
+    os.environ.update(told["environment"])
+    time.tzset()
+    os.chdir(told["directory"])
 
 
 def handle(handler, headers, body, encoder):
@@ -418,8 +447,10 @@ def post_error(client, path, error):
 def main():
     global request_id
     OWN_FILES.update((__file__, lambda_json.__file__, sys.argv[0]))
-    set_up_process()
     client = Client(os.environ["AWS_LAMBDA_RUNTIME_API"])
+    if "MAYFLY_CONTROL_FD" in os.environ:
+        wait_for_function(client)
+    set_up_process()
     try:
         handler = load_handler(os.environ.get("_HANDLER", ""))
     except Exception as e:
