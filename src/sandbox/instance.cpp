@@ -205,6 +205,11 @@ Result<void> assign(Sandbox& sandbox, const SandboxSpec& spec, CodeMounts code) 
   return sent;
 }
 
+void kill_sandbox(const Sandbox& sandbox) {
+  // Refused only where it has ended already.
+  (void)::syscall(SYS_pidfd_send_signal, sandbox.pidfd.get(), SIGKILL, nullptr, 0);
+}
+
 std::expected<Progress, StepError> next_step(Sandbox& sandbox) {
   auto packet = receive_packet(sandbox.setup.get(), false, sizeof(StepReport));
   if (!packet && packet.error().code == ErrorCode::kThrottled) return Progress::kNone;

@@ -89,7 +89,7 @@ void LauncherServer::handle_kill(const std::string& id) {
   Record& record = records_.at(name->second);
   record.killed = true;
   // The end of a process namespace's init ends everything in it, by the kernel.
-  ::kill(record.sandbox.pid, SIGKILL);
+  kill_sandbox(record.sandbox);
   groups_.end(name->second);
 }
 
@@ -276,7 +276,7 @@ void LauncherServer::failed(Records::iterator at, const StepError& error) {
 void LauncherServer::end(Record& record, const std::string& name) {
   record.state = State::kEnding;
   record.sandbox.setup.reset();
-  ::kill(record.sandbox.pid, SIGKILL);
+  kill_sandbox(record.sandbox);
   groups_.end(name);
 }
 
@@ -343,7 +343,7 @@ void LauncherServer::end_all() {
   settings_.ready_memory_mb = 0;
   for (auto& [name, record] : records_) {
     record.killed = true;
-    ::kill(record.sandbox.pid, SIGKILL);
+    kill_sandbox(record.sandbox);
     groups_.end(name);
   }
   while (!records_.empty()) {

@@ -315,7 +315,7 @@ void attach_code(const ChildPlan& plan, const Assignment& assignment) {
   give_up(plan, Step::kProgram);
 }
 
-// The runtime reads what function it is, to the end of the socket.
+// The runtime reads what function it is, to the end of the socket, and closes its own end.
 void hand_over(const ChildPlan& plan, const Assignment& assignment) {
   std::size_t sent = 0;
   while (sent < assignment.header.go_bytes) {
@@ -324,6 +324,14 @@ void hand_over(const ChildPlan& plan, const Assignment& assignment) {
     require(more > 0, plan, Step::kHandOver);
     sent += static_cast<std::size_t>(more);
   }
+  require(::shutdown(plan.control, SHUT_WR) == 0, plan, Step::kHandOver);
+  // The end of its side after it has read everything, and an error where it ended before that.
+  char none = 0;
+  ssize_t got = 0;
+  do {
+    got = ::read(plan.control, &none, 1);
+  } while (got < 0 && errno == EINTR);
+  require(got == 0, plan, Step::kHandOver);
 }
 
 // The init of the process namespace: reaps orphans, and ends, and all others with it, when the program ends.
