@@ -88,7 +88,8 @@ Awaitable<Result<std::vector<Scheduler::Info>>> Scheduler::list(std::string regi
   const auto place = impl_->place(region);
   const auto all = fmt::format("{}{}/{}/", kSchedulePrefix, place.account, place.region);
   const auto prefix = group.empty() ? all : schedule_key(place, group, "");
-  auto page = co_await impl_->core.store.list(prefix, after.empty() ? std::string() : all + after, limit);
+  const auto from = after.empty() ? std::string() : all + after;
+  auto page = co_await impl_->core.store.list(prefix, from, limit);
   if (!page) co_return std::unexpected(std::move(page.error()));
   std::vector<Info> out;
   for (const auto& entry : *page) {
