@@ -191,7 +191,7 @@ Awaitable<void> run_deletion(Core& core, std::string key) {
 
 aws::ApiResult<std::string> tagged_group(const Place& place, const std::optional<std::string>& arn) {
   const auto text = text_of(arn);
-  const auto name = text.substr(text.rfind('/') + 1);
+  auto name = text.substr(text.rfind('/') + 1);
   if (text != group_arn(place, name)) return refuse_no_group(name);
   return name;
 }
