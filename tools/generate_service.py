@@ -30,6 +30,51 @@ BLOB_CONTENT_TYPES = {"lambda": "application/json"}
 # The order in which the services list a set of values in errors, where it is known and not the model's.
 ENUM_ORDERS = {("lambda", "InvokeMode"): ["RESPONSE_STREAM", "BUFFERED"],
                ("lambda", "EventSourcePosition"): ["LATEST", "AT_TIMESTAMP", "TRIM_HORIZON"]}
+# What the published JSON models of services that once spoke Query alone leave out: the names in forms and XML of members
+# and of elements, and the codes and statuses of errors. Source: the Query forms that those services still accept, and
+# the errors that they were recorded to answer.
+QUERY_NAMES = {"sqs": {
+    ("AttributeNameList", "member"): "AttributeName", ("AWSAccountIdList", "member"): "AWSAccountId",
+    ("ActionNameList", "member"): "ActionName", ("MessageSystemAttributeList", "member"): "MessageSystemAttributeName",
+    ("MessageAttributeNameList", "member"): "MessageAttributeName", ("QueueUrlList", "member"): "QueueUrl",
+    ("MessageList", "member"): "Message", ("TagKeyList", "member"): "TagKey",
+    ("BinaryList", "member"): "BinaryListValue", ("StringList", "member"): "StringListValue",
+    ("QueueAttributeMap", "key"): "Name", ("QueueAttributeMap", "value"): "Value",
+    ("MessageSystemAttributeMap", "key"): "Name", ("MessageSystemAttributeMap", "value"): "Value",
+    ("MessageBodyAttributeMap", "key"): "Name", ("MessageBodyAttributeMap", "value"): "Value",
+    ("MessageBodySystemAttributeMap", "key"): "Name", ("MessageBodySystemAttributeMap", "value"): "Value",
+    ("TagMap", "key"): "Key", ("TagMap", "value"): "Value",
+    **{(name + "List", "member"): name for name in (
+        "BatchResultErrorEntry", "ChangeMessageVisibilityBatchRequestEntry", "ChangeMessageVisibilityBatchResultEntry",
+        "DeleteMessageBatchRequestEntry", "DeleteMessageBatchResultEntry", "ListMessageMoveTasksResultEntry",
+        "SendMessageBatchRequestEntry", "SendMessageBatchResultEntry")},
+    # Members that hold those maps, wherever they are.
+    ("QueueAttributeMap", None): "Attribute", ("MessageSystemAttributeMap", None): "Attribute",
+    ("MessageBodyAttributeMap", None): "MessageAttribute",
+    ("MessageBodySystemAttributeMap", None): "MessageSystemAttribute", ("TagMap", None): "Tag",
+}}
+SQS_CODE = "AWS.SimpleQueueService."
+QUERY_ERRORS = {"sqs": {
+    **{name: (SQS_CODE + name, 400) for name in (
+        "BatchEntryIdsNotDistinct", "BatchRequestTooLong", "EmptyBatchRequest", "InvalidBatchEntryId",
+        "MessageNotInflight", "QueueDeletedRecently", "TooManyEntriesInBatchRequest", "UnsupportedOperation")},
+    "QueueDoesNotExist": (SQS_CODE + "NonExistentQueue", 400), "QueueNameExists": ("QueueAlreadyExists", 400),
+    "PurgeQueueInProgress": (SQS_CODE + "PurgeQueueInProgress", 403), "OverLimit": ("OverLimit", 403),
+    "InvalidAddress": ("InvalidAddress", 404), "InvalidSecurity": ("InvalidSecurity", 403),
+    "ReceiptHandleIsInvalid": ("ReceiptHandleIsInvalid", 404), "RequestThrottled": ("RequestThrottled", 403),
+    "ResourceNotFoundException": ("ResourceNotFoundException", 404),
+    "KmsAccessDenied": ("KMS.AccessDeniedException", 400), "KmsDisabled": ("KMS.DisabledException", 400),
+    "KmsInvalidKeyUsage": ("KMS.InvalidKeyUsageException", 400), "KmsInvalidState": ("KMS.InvalidStateException", 400),
+    "KmsNotFound": ("KMS.NotFoundException", 400), "KmsOptInRequired": ("KMS.OptInRequired", 403),
+    "KmsThrottled": ("KMS.ThrottlingException", 400),
+}}
+QUERY_NAMESPACES = {"sqs": "http://queue.amazonaws.com/doc/2012-11-05/"}
+# Further protocols that a service speaks, where its model does not name them.
+ALSO = {"sqs": ["query"]}
+# Services whose Query errors have an empty <Detail/>.
+ERROR_DETAIL = {"sqs"}
+# Protocols that the engine has.
+BUILT_IN = {"kRestJson", "kJson10", "kJson11", "kQuery"}
 TIMES = {"unixTimestamp": "kEpochSeconds", "iso8601": "kIso8601", "rfc822": "kHttpDate"}
 KEYWORDS = {"and", "auto", "bool", "break", "case", "catch", "char", "class", "concept", "const", "continue",
             "default", "delete", "do", "double", "else", "enum", "explicit", "export", "extern", "false", "float",
@@ -236,7 +281,29 @@ class Generator:
         form = reference.get("timestampFormat") or shape.get("timestampFormat")
         if form:
             parts.append(".time_format = TimeFormat::%s" % TIMES[form])
+        names = QUERY_NAMES.get(self.service, {})
+        in_xml = names.get((owner, member)) or (
+            names.get((reference["shape"], None)) if self.kind(owner) == "kStructure" else None)
+        if in_xml:
+            parts.append(".xml_name = %s" % literal(in_xml))
+        parts += self.xml_namespace(reference)
+        if reference.get("xmlAttribute"):
+            parts.append(".xml_attribute = true")
+        if reference.get("flattened"):
+            parts.append(".flattened = true")
         return "    {%s}," % ", ".join(parts)
+
+    @staticmethod
+    def xml_namespace(source):
+        namespace = source.get("xmlNamespace")
+        if not namespace:
+            return []
+        if isinstance(namespace, str):
+            namespace = {"uri": namespace}
+        parts = [".xml_namespace = %s" % literal(namespace["uri"])]
+        if namespace.get("prefix"):
+            parts.append(".xml_prefix = %s" % literal(namespace["prefix"]))
+        return parts
 
     def shape_row(self, name, first_member, enum_start):
         shape = self.shapes[name]
@@ -257,29 +324,44 @@ class Generator:
         if shape.get("timestampFormat"):
             parts.append(".time_format = TimeFormat::%s" % TIMES[shape["timestampFormat"]])
         for key, field in (("sensitive", "sensitive"), ("streaming", "streaming"), ("eventstream", "event_stream"),
-                           ("union", "is_union")):
+                           ("union", "is_union"), ("flattened", "flattened")):
             if shape.get(key):
                 parts.append(".%s = true" % field)
+        if shape.get("locationName"):
+            parts.append(".xml_name = %s" % literal(shape["locationName"]))
+        parts += self.xml_namespace(shape)
         return "    {%s}," % ", ".join(parts)
 
     def error_row(self, name):
         shape = self.shapes[name]
         error = shape.get("error", {})
         status = error.get("httpStatusCode", 500 if shape.get("fault") else 400)
+        code, query = error.get("code") or name, ""
+        if "awsQueryCompatible" in self.model["metadata"]:
+            legacy, status = QUERY_ERRORS.get(self.service, {}).get(name, (code, status))
+            code = name
+            if legacy != name:
+                query = ", .query_code = %s" % literal(legacy)
         message = next((m for m in shape.get("members", {}) if m.lower() == "message"), "message")
         return "const ErrorModel %s{.code = %s, .status = %d, .sender_fault = %s, .message_member = %s, " \
-               ".type_member = %s};" % (
-                   identifier(name), literal(error.get("code") or name), status,
+               ".type_member = %s%s};" % (
+                   identifier(name), literal(code), status,
                    "true" if status < 500 else "false", literal(message),
-                   "true" if "Type" in shape.get("members", {}) else "false")
+                   "true" if "Type" in shape.get("members", {}) else "false", query)
 
-    def protocol(self):
+    def protocols(self):
+        """The model's own protocol first, then the further ones, as far as the engine has them."""
         metadata = self.model["metadata"]
-        name = metadata["protocol"]
-        if name == "json":
-            return "kJson10" if metadata.get("jsonVersion") == "1.0" else "kJson11"
-        return {"rest-json": "kRestJson", "query": "kQuery", "rest-xml": "kRestXml",
-                "smithy-rpc-v2-cbor": "kCbor"}[name]
+        kinds = {"rest-json": "kRestJson", "query": "kQuery", "rest-xml": "kRestXml", "smithy-rpc-v2-cbor": "kCbor",
+                 "json": "kJson10" if metadata.get("jsonVersion") == "1.0" else "kJson11"}
+        names = [metadata["protocol"]] + metadata.get("protocols", []) + ALSO.get(self.service, [])
+        out = []
+        for kind in (kinds[name] for name in names):
+            if kind in BUILT_IN and kind not in out:
+                out.append(kind)
+        if not out:
+            sys.exit("generate_service.py: none of the protocols of %s is built in" % self.service)
+        return out
 
     def source(self):
         out = ["// Generated by tools/generate_service.py from the published model of %s. Do not edit." % self.service,
@@ -316,14 +398,27 @@ class Generator:
                 "  static const ErrorModel* const known[] = {"]
         out += ["      &errors::%s," % identifier(name) for name in self.errors()]
         metadata = self.model["metadata"]
-        out += ["  };", "  static const ServiceModel model{",
+        protocols = self.protocols()
+        also = ["      .also = also,"] if len(protocols) > 1 else []
+        out += ["  };"]
+        if also:
+            out.append("  static constexpr WireProtocol also[] = {%s};"
+                       % ", ".join("WireProtocol::" + name for name in protocols[1:]))
+        out += ["  static const ServiceModel model{",
                 "      .name = %s," % literal(self.service),
                 "      .signing_name = %s," % literal(metadata.get("signingName") or metadata["endpointPrefix"]),
                 "      .target_prefix = %s," % literal(metadata.get("targetPrefix", "")),
-                "      .protocol = WireProtocol::%s," % self.protocol(),
+                "      .protocol = WireProtocol::%s," % protocols[0],
                 "      .blob_content_type = %s," % literal(
                     BLOB_CONTENT_TYPES.get(self.service, "application/octet-stream")),
-                "      .operations = kOperations,", "      .errors = known};", "  return model;", "}", ""]
+                "      .operations = kOperations,", "      .errors = known,"] + also + [
+                "      .api_version = %s," % literal(metadata["apiVersion"]),
+                "      .xml_namespace = %s," % literal(
+                    QUERY_NAMESPACES.get(self.service) or metadata.get("xmlNamespace", "")),
+                "      .query_compatible = %s," % literal(
+                    "com.amazonaws.%s#" % self.service if "awsQueryCompatible" in metadata else ""),
+                "      .error_detail = %s};" % ("true" if self.service in ERROR_DETAIL else "false"),
+                "  return model;", "}", ""]
         for name in self.operations:
             if name in self.wanted:
                 out.append("const OperationModel& %s::model() { return kOperations[%d]; }"

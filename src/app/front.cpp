@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include "app/own_api.h"
+#include "aws/protocol.h"
 #include "base/crypto.h"
 #include "base/encoding.h"
 #include "base/ids.h"
@@ -105,6 +106,21 @@ Awaitable<void> Front::handle(http::Request& request, http::ResponseWriter& resp
   }
 }
 
+Awaitable<void> Front::refuse(const http::RequestHead& head, http::ResponseWriter& response, const aws::ApiError& error,
+                              std::string request_id) {
+  const auto service = services_.find(aws::claimed_service(head));
+  http::Response answer;
+  if (service == services_.end()) {
+    answer = aws::error_without_service(head, error, request_id);
+  } else {
+    aws::CallContext context;
+    context.request_id = std::move(request_id);
+    answer = service->second->error_response(context, head, error);
+  }
+  // A peer that has gone is no concern of ours here.
+  std::ignore = co_await response.send(std::move(answer));
+}
+
 Awaitable<std::optional<Front::Authenticated>> Front::authenticate(http::Request& request,
                                                                    http::ResponseWriter& response,
                                                                    std::string request_id) {
@@ -112,7 +128,7 @@ Awaitable<std::optional<Front::Authenticated>> Front::authenticate(http::Request
   if (!body) {
     if (body.error().code == ErrorCode::kClosed) co_return std::nullopt;
     const aws::ApiError error = body_error(body.error(), settings_.body_limit);
-    co_await send_error(response, error, request_id);
+    co_await refuse(request.head, response, error, request_id);
     co_return std::nullopt;
   }
   const auto lookup = [this](std::string_view id) -> std::optional<aws::Secret> {
@@ -123,13 +139,13 @@ Awaitable<std::optional<Front::Authenticated>> Front::authenticate(http::Request
   const aws::VerifySettings verify_settings;
   auto verified = aws::verify(request.head, hash, clock_.now(), lookup, verify_settings);
   if (!verified) {
-    co_await send_error(response, verified.error(), request_id);
+    co_await refuse(request.head, response, verified.error(), request_id);
     co_return std::nullopt;
   }
   if (verified->payload_hash.starts_with("STREAMING-")) {
     auto decoded = aws::decode_chunked_payload(request.head, std::move(*body), settings_.root);
     if (!decoded) {
-      co_await send_error(response, decoded.error(), request_id);
+      co_await refuse(request.head, response, decoded.error(), request_id);
       co_return std::nullopt;
     }
     *body = std::move(*decoded);
@@ -167,7 +183,7 @@ Awaitable<void> Front::handle_api(http::Request& request, http::ResponseWriter& 
   const auto service = services_.find(caller.service);
   if (service == services_.end()) {
     const aws::ApiError error = unknown_service(caller.service);
-    co_await send_error(response, error, request_id);
+    co_await refuse(request.head, response, error, request_id);
     co_return;
   }
   aws::CallContext context;

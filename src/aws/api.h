@@ -35,6 +35,10 @@ struct ErrorModel {
   bool sender_fault;
   std::string_view message_member = "message";  // its name in the body
   bool type_member = false;                     // the body has "Type": "User" or "Service" (Lambda)
+  // What the Query protocol calls it, and query-compatible JSON services in x-amzn-query-error: "" and 0 where it is
+  // the same there.
+  std::string_view query_code = {};
+  int query_status = 0;
 };
 
 // The request or the response of an operation that has none.
@@ -68,7 +72,7 @@ struct CallContext {
   bool tls = false;
 };
 
-// Errors that every service of JSON protocols shares.
+// Errors that every service shares.
 namespace common_errors {
 extern const ErrorModel AccessDeniedException;                // 403
 extern const ErrorModel ExpiredTokenException;                // 403
@@ -129,18 +133,21 @@ class Service {
                         http::ResponseWriter& response) const;
 
   // An error in this service's wire form, for what is refused before serve(): signatures, permissions, sizes.
-  [[nodiscard]] http::Response error_response(const CallContext& context, const ApiError& error) const;
+  // A service of several protocols answers in the one that the request speaks.
+  [[nodiscard]] http::Response error_response(const CallContext& context, const http::RequestHead& head,
+                                              const ApiError& error) const;
 
   [[nodiscard]] const ServiceModel& model() const { return model_; }
 
  private:
   void bind_erased(const OperationModel& operation, std::unique_ptr<const Bound> bound);
-  Awaitable<void> serve_bound(const OperationModel& operation, const Bound& bound, const CallContext& context,
-                              Call call, http::ResponseWriter& response) const;
+  Awaitable<void> serve_bound(const Protocol& protocol, const OperationModel& operation, const Bound& bound,
+                              const CallContext& context, Call call, http::ResponseWriter& response) const;
+  [[nodiscard]] const Protocol& protocol_of(const http::RequestHead& head) const;
 
   const ServiceModel& model_;
-  std::unique_ptr<const Protocol> protocol_;
-  std::vector<std::unique_ptr<const Bound>> bound_;  // by the operation's index in the model
+  std::vector<std::unique_ptr<const Protocol>> protocols_;  // the model's own first
+  std::vector<std::unique_ptr<const Bound>> bound_;         // by the operation's index in the model
 };
 
 namespace detail {

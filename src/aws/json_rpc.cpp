@@ -13,22 +13,23 @@ namespace {
 
 class JsonRpc final : public Protocol {
  public:
-  explicit JsonRpc(const ServiceModel& model)
+  JsonRpc(const ServiceModel& model, WireProtocol version)
       : model_(model),
-        content_type_(model.protocol == WireProtocol::kJson10 ? "application/x-amz-json-1.0"
-                                                              : "application/x-amz-json-1.1") {
+        content_type_(version == WireProtocol::kJson10 ? "application/x-amz-json-1.0" : "application/x-amz-json-1.1") {
     for (const auto& operation : model.operations) by_name_.push_back(&operation);
     std::ranges::sort(by_name_, {}, &OperationModel::name);
   }
 
-  std::optional<Route> route(const http::RequestHead& head) const override {
+  bool speaks(const http::RequestHead& head) const override { return head.headers.find("X-Amz-Target") != nullptr; }
+
+  std::optional<Route> route(const http::RequestHead& head, std::string_view) const override {
     auto target = head.headers.get("X-Amz-Target");
     const auto dot = target.rfind('.');
     if (dot == std::string_view::npos || target.substr(0, dot) != model_.target_prefix) return std::nullopt;
     const auto name = target.substr(dot + 1);
     const auto found = std::ranges::lower_bound(by_name_, name, {}, &OperationModel::name);
     if (found == by_name_.end() || (*found)->name != name) return std::nullopt;
-    return Route{.operation = *found, .labels = {}};
+    return Route{.operation = *found, .labels = {}, .form = {}};
   }
 
   ApiResult<Call> parse(const Route& route, const http::RequestHead&, std::string body) const override {
@@ -42,7 +43,7 @@ class JsonRpc final : public Protocol {
     return call;
   }
 
-  http::Response write(const OperationModel& operation, Reply reply) const override {
+  http::Response write(const OperationModel& operation, Reply reply, std::string_view) const override {
     http::Response response;
     response.head.headers.add("Content-Type", content_type_);
     response.body =
@@ -50,7 +51,7 @@ class JsonRpc final : public Protocol {
     return response;
   }
 
-  http::Response write_error(const ApiError& error) const override {
+  http::Response write_error(const ApiError& error, std::string_view) const override {
     http::Response response;
     response.head.status = error.model->status;
     // An operation that is unknown is a plain client error in these protocols.
@@ -58,7 +59,10 @@ class JsonRpc final : public Protocol {
     response.head.headers.add("Content-Type", content_type_);
     for (const auto& [name, value] : error.headers) response.head.headers.add(name, value);
     json::object body;
-    body.emplace("__type", json::string(error.model->code));
+    body.emplace("__type", json::string(qualified_error_code(model_, *error.model)));
+    if (!model_.query_compatible.empty()) {
+      response.head.headers.add("x-amzn-query-error", query_error_header(*error.model));
+    }
     if (!error.message.empty()) body.emplace(error.model->message_member, json::string(error.message));
     for (const auto& entry : error.members) body.insert_or_assign(entry.key(), entry.value());
     response.body = to_json(body);
@@ -73,23 +77,8 @@ class JsonRpc final : public Protocol {
 
 }  // namespace
 
-std::unique_ptr<const Protocol> make_json_rpc_protocol(const ServiceModel& model) {
-  return std::make_unique<JsonRpc>(model);
-}
-
-std::unique_ptr<const Protocol> make_protocol(const ServiceModel& model) {
-  switch (model.protocol) {
-    case WireProtocol::kRestJson:
-      return make_rest_json_protocol(model);
-    case WireProtocol::kJson10:
-    case WireProtocol::kJson11:
-      return make_json_rpc_protocol(model);
-    case WireProtocol::kQuery:
-    case WireProtocol::kRestXml:
-    case WireProtocol::kCbor:
-      break;
-  }
-  return nullptr;
+std::unique_ptr<const Protocol> make_json_rpc_protocol(const ServiceModel& model, WireProtocol version) {
+  return std::make_unique<JsonRpc>(model, version);
 }
 
 }  // namespace mayfly::aws

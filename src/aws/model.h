@@ -57,6 +57,14 @@ struct MemberModel {
   bool json_value = false;         // a string holding JSON, base64 encoded in a header
   bool idempotency_token = false;  // clients fill it in
   TimeFormat time_format = TimeFormat::kDefault;
+  // In forms and XML, where the name there is another than in JSON: services that speak both. Empty: wire_name.
+  std::string_view xml_name = {};
+  std::string_view xml_namespace = {};
+  std::string_view xml_prefix = {};  // of the namespace
+  bool xml_attribute = false;
+  bool flattened = false;  // a list or map without an element of its own around its items
+
+  [[nodiscard]] std::string_view name_in_xml() const { return xml_name.empty() ? wire_name : xml_name; }
 };
 
 inline constexpr double kUnbounded = std::numeric_limits<double>::infinity();
@@ -75,6 +83,10 @@ struct ShapeModel {
   bool streaming = false;     // blob whose length is not known ahead
   bool event_stream = false;  // structure that is sent as a stream of events
   bool is_union = false;
+  bool flattened = false;  // wherever it is a member
+  std::string_view xml_name = {};
+  std::string_view xml_namespace = {};
+  std::string_view xml_prefix = {};
 };
 
 struct OperationModel {
@@ -84,6 +96,9 @@ struct OperationModel {
   int status = 200;
   const ShapeModel* input = nullptr;   // null where it has none, or is not generated
   const ShapeModel* output = nullptr;  // same
+  // The root element of a REST-XML request.
+  std::string_view xml_name = {};
+  std::string_view xml_namespace = {};
 };
 
 enum class WireProtocol : std::uint8_t { kRestJson, kJson10, kJson11, kQuery, kRestXml, kCbor };
@@ -96,6 +111,14 @@ struct ServiceModel {
   std::string_view blob_content_type = "application/octet-stream";  // of a blob that is a response's whole body
   std::span<const OperationModel> operations = {};                  // all of the model, generated or not
   std::span<const ErrorModel* const> errors = {};
+  std::span<const WireProtocol> also = {};  // further protocols that it speaks, by what a request looks like
+  std::string_view api_version = {};        // "2012-11-05"
+  std::string_view xml_namespace = {};      // of Query and REST-XML answers
+  // A service that once spoke Query alone: its JSON and CBOR errors carry the old code, and their own with this in
+  // front
+  // ("com.amazonaws.sqs#"). Empty where it is none.
+  std::string_view query_compatible = {};
+  bool error_detail = false;  // Query errors have an empty <Detail/>
 };
 
 }  // namespace mayfly::aws

@@ -4,12 +4,14 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 
 #include "aws/conformance_test.h"
 #include "aws/json_wire.h"
 #include "aws/runtime_model_test.h"
+#include "aws/xml_wire.h"
 #include "base/encoding.h"
 
 namespace mayfly::aws {
@@ -22,9 +24,13 @@ ServiceModel service_of(const json::value& metadata, RuntimeModel& model, std::s
   if (get_string(metadata, "protocol") == "json") {
     service.protocol = get_string(metadata, "jsonVersion") == "1.0" ? WireProtocol::kJson10 : WireProtocol::kJson11;
   }
+  if (get_string(metadata, "protocol") == "query") service.protocol = WireProtocol::kQuery;
+  service.api_version = model.keep(get_string(metadata, "apiVersion"));
   service.operations = operations;
   return service;
 }
+
+bool writes_xml(const ServiceModel& service) { return service.protocol == WireProtocol::kQuery; }
 
 // Both sides in one form: numbers as doubles, nulls dropped.
 bool same(const json::value& a, const json::value& b) {
@@ -148,10 +154,12 @@ void run_input(const json::value& test, Counts& counts) {
   if (!service.target_prefix.empty() && head.headers.find("X-Amz-Target") == nullptr) {
     head.headers.add("X-Amz-Target", std::string(service.target_prefix) + "." + std::string(operations[0].name));
   }
-  const auto route = protocol->route(head);
+  EXPECT_TRUE(protocol->speaks(head) || head.headers.size() == 0) << id;
+  const auto* body_value = find(test.at("serialized"), "body");
+  const auto body = body_value != nullptr ? text_of(*body_value) : std::string();
+  const auto route = protocol->route(head, body);
   ASSERT_TRUE(route) << id << " " << head.target;
-  const auto* body = find(test.at("serialized"), "body");
-  auto call = protocol->parse(*route, head, body != nullptr ? text_of(*body) : "");
+  auto call = protocol->parse(*route, head, body);
   ASSERT_TRUE(call) << id << " " << call.error().message;
   if (is_raw_payload(operations[0].input) && call->payload) {
     call->document.emplace(payload_name(*operations[0].input), json::string(*call->payload));
@@ -174,10 +182,47 @@ void expect_header(const std::string& id, const http::Headers& headers, const st
   good = good && equal;
 }
 
+bool same_xml(const XmlElement& a, const XmlElement& b) {
+  if (a.name != b.name || a.children.size() != b.children.size()) return false;
+  if (a.children.empty() && trim(a.text) != trim(b.text)) return false;
+  return std::ranges::equal(a.children, b.children, same_xml);
+}
+
+// An error of a protocol that writes XML, written as the response is.
+void run_xml_error(const json::value& test, Counts& counts) {
+  const auto id = text_of(test.at("id"));
+  RuntimeModel model(test.at("shapes"));
+  const OperationModel operations[] = {model.operation(test.at("given"))};
+  const auto service = service_of(test.at("metadata"), model, operations);
+  const auto& wanted = test.at("response");
+  const auto code = text_of(test.at("errorCode"));
+  const ErrorModel kind{
+      .code = code, .status = static_cast<int>(get_int(wanted, "status_code", 400)), .sender_fault = true};
+  ApiError error;
+  error.model = &kind;
+  error.message = get_string(test, "errorMessage");
+  const auto wanted_xml = parse_xml(text_of(wanted.at("body"))).value();
+  const auto* request_id = wanted_xml.child("RequestId");
+  const auto answer = make_protocol(service)->write_error(error, request_id != nullptr ? request_id->text : "");
+  const bool good = answer.head.status == kind.status && same_xml(wanted_xml, parse_xml(answer.body).value());
+  EXPECT_TRUE(good) << id << "\n" << answer.body;
+  counts.passed += good ? 1 : 0;
+}
+
+// The result's element of an answer of the Query protocol, as a document.
+json::value read_query_result(const OperationModel& operation, const std::string& text) {
+  if (text.empty()) return json::object();
+  const auto root = parse_xml(text).value();
+  EXPECT_EQ(root.name, std::string(operation.name) + "Response");
+  const auto* result = root.child(std::string(operation.name) + "Result");
+  return result == nullptr ? json::object() : structure_from_xml(*operation.output, *result).value();
+}
+
 void run_output(const json::value& test, Counts& counts) {
   const auto id = text_of(test.at("id"));
   const auto* result = find(test, "result");
   if (result == nullptr || result->is_null()) {
+    if (get_string(test.at("metadata"), "protocol") == "query") return run_xml_error(test, counts);
     ++counts.left_out;  // How a client finds an error's name; what is written is tested with the service.
     return;
   }
@@ -191,7 +236,7 @@ void run_output(const json::value& test, Counts& counts) {
   if (is_raw_payload(output)) {
     if (const auto* payload = reply.document.if_contains(payload_name(*output))) reply.payload = text_of(*payload);
   }
-  const auto answer = protocol->write(operations[0], std::move(reply));
+  const auto answer = protocol->write(operations[0], std::move(reply), "request-1");
   const auto& wanted = test.at("response");
   bool good = answer.head.status == get_int(wanted, "status_code", 200);
   EXPECT_TRUE(good) << id << " status " << answer.head.status;
@@ -208,7 +253,8 @@ void run_output(const json::value& test, Counts& counts) {
     good = good && answer.body == wanted_body;
   } else if (output != nullptr) {
     // Read both back by the shape: members that the model does not have, nulls and spellings of times fall away.
-    const auto read = [&](const std::string& text) {
+    const auto read = [&](const std::string& text) -> json::value {
+      if (writes_xml(service)) return read_query_result(operations[0], text);
       auto wire = parse_body_json(text).value();
       const auto& shape =
           output->payload < 0 ? *output : *output->members[static_cast<std::size_t>(output->payload)].shape;
@@ -243,6 +289,8 @@ TEST(ProtocolConformance, Json11Input) { run_file("input_json.json", run_input);
 TEST(ProtocolConformance, Json11Output) { run_file("output_json.json", run_output); }
 TEST(ProtocolConformance, Json10Input) { run_file("input_json_1_0.json", run_input); }
 TEST(ProtocolConformance, Json10Output) { run_file("output_json_1_0.json", run_output); }
+TEST(ProtocolConformance, QueryInput) { run_file("input_query.json", run_input); }
+TEST(ProtocolConformance, QueryOutput) { run_file("output_query.json", run_output); }
 
 // Own cases, for where the published suites are not at hand.
 class OwnModel {
@@ -284,7 +332,7 @@ TEST(Protocol, RestJsonReadsAllPartsAndWritesThemBack) {
   head.target = "/things/a%20b/c";
   head.headers.add("x-names", "one, \"two,\\\"2\\\"\"");
   head.headers.add("X-Meta-Color", "blue");
-  const auto route = own.protocol().route(head);
+  const auto route = own.protocol().route(head, "");
   ASSERT_TRUE(route);
   auto call = own.protocol().parse(*route, head, R"({"When":1.5,"data":"aGk=","Count":3.0,"Other":[]})");
   ASSERT_TRUE(call) << call.error().message;
@@ -292,7 +340,7 @@ TEST(Protocol, RestJsonReadsAllPartsAndWritesThemBack) {
             R"({"When":1.5,"Data":"hi","Count":3,"Key":"a b/c","Names":["one","two,\"2\""],"Meta":{"Color":"blue"}})");
   Reply reply;
   reply.document = call->document;
-  const auto answer = own.protocol().write(own.operation(), std::move(reply));
+  const auto answer = own.protocol().write(own.operation(), std::move(reply), "");
   EXPECT_EQ(answer.body, R"({"When":1.5,"data":"aGk=","Count":3})");
   EXPECT_EQ(answer.head.headers.get("X-Names"), R"(one, "two,\"2\"")");
   EXPECT_EQ(answer.head.headers.get("x-meta-Color"), "blue");
@@ -304,17 +352,17 @@ TEST(Protocol, JsonRpcNamesTheOperationInAHeader) {
   head.method = "POST";
   head.target = "/";
   head.headers.add("X-Amz-Target", "Own_20200101.Put");
-  const auto route = own.protocol().route(head);
+  const auto route = own.protocol().route(head, "");
   ASSERT_TRUE(route);
   EXPECT_EQ(own.protocol().parse(*route, head, R"({"Count":4294967296})").error().model,
             &common_errors::SerializationException);
   EXPECT_TRUE(own.protocol().parse(*route, head, ""));
   head.headers.set("X-Amz-Target", "Own_20200101.Other");
-  EXPECT_FALSE(own.protocol().route(head));
+  EXPECT_FALSE(own.protocol().route(head, ""));
   ApiError error;
   error.model = &common_errors::ValidationException;
   error.message = "no";
-  const auto answer = own.protocol().write_error(error);
+  const auto answer = own.protocol().write_error(error, "");
   EXPECT_EQ(answer.head.headers.get("Content-Type"), "application/x-amz-json-1.1");
   EXPECT_EQ(answer.body, R"({"__type":"ValidationException","message":"no"})");
 }

@@ -141,7 +141,7 @@ std::optional<Route> Router::find(std::string_view method, std::string_view path
     leaf = walk(root_, 0, search);
   }
   if (leaf == nullptr) return std::nullopt;
-  Route route{.operation = leaf->operation, .labels = {}};
+  Route route{.operation = leaf->operation, .labels = {}, .form = {}};
   for (std::size_t i = 0; i < leaf->labels.size(); ++i) {
     route.labels.emplace_back(leaf->labels[i], std::move(search.values[i]));
   }

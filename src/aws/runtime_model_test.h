@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "aws/model.h"
@@ -28,6 +29,9 @@ class RuntimeModel {
     if (const auto* min = find(source, "min")) made.min = min->to_number<double>();
     if (const auto* max = find(source, "max")) made.max = max->to_number<double>();
     made.pattern = keep(get_string(source, "pattern"));
+    made.flattened = get_bool(source, "flattened", false);
+    made.xml_name = keep(get_string(source, "locationName"));
+    std::tie(made.xml_namespace, made.xml_prefix) = xml_namespace(source);
     made.time_format = time_format(get_string(source, "timestampFormat"));
     if (const auto* values = find(source, "enum")) {
       auto& kept = enums_.emplace_back();
@@ -54,7 +58,11 @@ class RuntimeModel {
     out.method = keep(get_string(http, "method", "POST"));
     out.uri = keep(get_string(http, "requestUri", "/"));
     out.status = static_cast<int>(get_int(http, "responseCode", 200));
-    if (const auto* input = find(given, "input")) out.input = shape(get_string(*input, "shape"));
+    if (const auto* input = find(given, "input")) {
+      out.input = shape(get_string(*input, "shape"));
+      out.xml_name = keep(get_string(*input, "locationName"));
+      out.xml_namespace = xml_namespace(*input).first;
+    }
     if (const auto* output = find(given, "output")) out.output = shape(get_string(*output, "shape"));
     return out;
   }
@@ -62,6 +70,13 @@ class RuntimeModel {
   std::string_view keep(std::string_view text) { return texts_.emplace_back(text); }
 
  private:
+  std::pair<std::string_view, std::string_view> xml_namespace(const json::value& source) {
+    const auto* given = find(source, "xmlNamespace");
+    if (given == nullptr) return {};
+    if (given->is_string()) return {keep(given->get_string()), {}};
+    return {keep(get_string(*given, "uri")), keep(get_string(*given, "prefix"))};
+  }
+
   static Kind kind_of(const json::value& source) {
     static const std::map<std::string_view, Kind> kinds{
         {"structure", Kind::kStructure}, {"list", Kind::kList},        {"map", Kind::kMap},
@@ -92,6 +107,9 @@ class RuntimeModel {
     out.wire_name = keep(get_string(reference, "locationName", name));
     out.shape = shape(get_string(reference, "shape"));
     out.location = location(get_string(reference, "location"));
+    out.flattened = get_bool(reference, "flattened", false);
+    out.xml_attribute = get_bool(reference, "xmlAttribute", false);
+    std::tie(out.xml_namespace, out.xml_prefix) = xml_namespace(reference);
     out.json_value = get_bool(reference, "jsonvalue", false);
     out.idempotency_token = get_bool(reference, "idempotencyToken", false);
     out.time_format = time_format(get_string(reference, "timestampFormat"));

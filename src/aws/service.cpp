@@ -33,9 +33,10 @@ const ErrorModel& failure_of(const ServiceModel& model) {
 
 }  // namespace
 
-Service::Service(const ServiceModel& model)
-    : model_(model), protocol_(make_protocol(model)), bound_(model.operations.size()) {
-  MAYFLY_ASSERT(protocol_ != nullptr);
+Service::Service(const ServiceModel& model) : model_(model), bound_(model.operations.size()) {
+  protocols_.push_back(make_protocol(model));
+  for (const auto protocol : model.also) protocols_.push_back(make_protocol(model, protocol));
+  for (const auto& protocol : protocols_) MAYFLY_ASSERT(protocol != nullptr);
 }
 
 Service::~Service() = default;
@@ -47,8 +48,16 @@ void Service::bind_erased(const OperationModel& operation, std::unique_ptr<const
   bound_[index] = std::move(bound);
 }
 
-http::Response Service::error_response(const CallContext& context, const ApiError& error) const {
-  auto response = protocol_->write_error(error);
+const Protocol& Service::protocol_of(const http::RequestHead& head) const {
+  for (const auto& protocol : protocols_) {
+    if (protocol->speaks(head)) return *protocol;
+  }
+  return *protocols_.front();
+}
+
+http::Response Service::error_response(const CallContext& context, const http::RequestHead& head,
+                                       const ApiError& error) const {
+  auto response = protocol_of(head).write_error(error, context.request_id);
   response.head.headers.set("x-amzn-RequestId", context.request_id);
   return response;
 }
@@ -58,7 +67,8 @@ Awaitable<void> Service::serve(const CallContext& context, http::Request& reques
   std::optional<ApiError> error;
   Call call;
   const Bound* bound = nullptr;
-  const auto route = protocol_->route(request.head);
+  const auto& protocol = protocol_of(request.head);
+  const auto route = protocol.route(request.head, body);
   if (!route) {
     error = plain_error(common_errors::UnknownOperationException, "");
   } else {
@@ -67,7 +77,7 @@ Awaitable<void> Service::serve(const CallContext& context, http::Request& reques
     if (bound == nullptr) {
       error = plain_error(common_errors::NotImplemented,
                           fmt::format("The operation {} of {} is not implemented", operation.name, model_.name));
-    } else if (auto parsed = protocol_->parse(*route, request.head, std::move(body)); !parsed) {
+    } else if (auto parsed = protocol.parse(*route, request.head, std::move(body)); !parsed) {
       error = std::move(parsed.error());
     } else {
       call = std::move(*parsed);
@@ -75,29 +85,34 @@ Awaitable<void> Service::serve(const CallContext& context, http::Request& reques
     }
   }
   if (error) {
-    auto answer = error_response(context, *error);
+    auto answer = error_response(context, request.head, *error);
     [[maybe_unused]] const auto sent = co_await response.send(std::move(answer));
     co_return;
   }
-  co_await serve_bound(*route->operation, *bound, context, std::move(call), response);
+  co_await serve_bound(protocol, *route->operation, *bound, context, std::move(call), response);
 }
 
-Awaitable<void> Service::serve_bound(const OperationModel& operation, const Bound& bound, const CallContext& context,
-                                     Call call, http::ResponseWriter& response) const {
+Awaitable<void> Service::serve_bound(const Protocol& protocol, const OperationModel& operation, const Bound& bound,
+                                     const CallContext& context, Call call, http::ResponseWriter& response) const {
+  const auto write_error = [&](const ApiError& error) {
+    auto written = protocol.write_error(error, context.request_id);
+    written.head.headers.set("x-amzn-RequestId", context.request_id);
+    return written;
+  };
   http::Response answer;
   try {
     auto reply = co_await bound.run(context, std::move(call), response);
     if (!reply) {
-      answer = error_response(context, reply.error());
+      answer = write_error(reply.error());
     } else if (reply->written) {
       co_return;
     } else {
-      answer = protocol_->write(operation, std::move(*reply));
+      answer = protocol.write(operation, std::move(*reply), context.request_id);
       answer.head.headers.set("x-amzn-RequestId", context.request_id);
     }
   } catch (const std::exception& defect) {
     report_defect(model_.name, operation.name, defect.what());
-    answer = error_response(context, plain_error(failure_of(model_), "The service failed to handle the request."));
+    answer = write_error(plain_error(failure_of(model_), "The service failed to handle the request."));
   }
   // Where a streamed answer has begun it cannot be taken back; the connection is cut for want of finish().
   if (response.started()) co_return;
