@@ -373,9 +373,9 @@ class Generator:
             rows.append(self.shape_row(name, len(members), len(enums)))
             enums += self.enum_values(name)
             members += [self.member_row(name, m, r) for m, r in self.references(name)]
-        out.append("constinit const std::string_view kEnums[] = {")
+        out.append("[[maybe_unused]] constinit const std::string_view kEnums[] = {")
         out += ["    %s," % literal(value) for value in enums] + ["    {},", "};", ""]
-        out.append("constinit const MemberModel kMembers[] = {")
+        out.append("[[maybe_unused]] constinit const MemberModel kMembers[] = {")
         out += members + ["    {},", "};", ""]
         out.append("constinit const ShapeModel kShapes[%d] = {" % max(1, len(self.order)))
         out += rows + ["};", ""]
