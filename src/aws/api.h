@@ -52,6 +52,7 @@ struct ApiError {
   std::string message;
   json::object members;
   std::vector<std::pair<std::string, std::string>> headers;  // e.g. Retry-After
+  std::string request_id;                                    // set when it is written
 };
 
 template <typename T>
@@ -98,7 +99,8 @@ struct Call {
 struct Reply {
   json::object document;
   std::optional<std::string> payload;
-  bool written = false;  // the handler has written the response itself
+  bool written = false;    // the handler has written the response itself
+  std::string request_id;  // set when it is written
 };
 class Bound {
  public:
@@ -135,7 +137,7 @@ class Service {
   // An error in this service's wire form, for what is refused before serve(): signatures, permissions, sizes.
   // A service of several protocols answers in the one that the request speaks.
   [[nodiscard]] http::Response error_response(const CallContext& context, const http::RequestHead& head,
-                                              const ApiError& error) const;
+                                              ApiError error) const;
 
   [[nodiscard]] const ServiceModel& model() const { return model_; }
 

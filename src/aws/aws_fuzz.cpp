@@ -36,11 +36,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const aws::CredentialLookup any = [&](std::string_view) { return std::optional(secret); };
   [[maybe_unused]] const auto verified = aws::verify(head, "", SystemTime(), any, {});
   [[maybe_unused]] const auto decoded = aws::decode_chunked_payload(head, text, secret);
-  const auto route = protocol->route(head, text);
+  const auto route = protocol->route(head);
   if (!route || route->operation->input == nullptr) return 0;
   auto call = protocol->parse(*route, head, text);
   const auto error = call ? aws::validate(*route->operation->input, *call) : std::optional(call.error());
   if (error) [[maybe_unused]]
-    const auto written = protocol->write_error(*error, "request");
+    const auto written = protocol->write_error(*error);
   return 0;
 }

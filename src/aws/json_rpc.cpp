@@ -22,7 +22,7 @@ class JsonRpc final : public Protocol {
 
   bool speaks(const http::RequestHead& head) const override { return head.headers.find("X-Amz-Target") != nullptr; }
 
-  std::optional<Route> route(const http::RequestHead& head, std::string_view) const override {
+  std::optional<Route> route(const http::RequestHead& head) const override {
     auto target = head.headers.get("X-Amz-Target");
     const auto dot = target.rfind('.');
     if (dot == std::string_view::npos || target.substr(0, dot) != model_.target_prefix) return std::nullopt;
@@ -43,7 +43,7 @@ class JsonRpc final : public Protocol {
     return call;
   }
 
-  http::Response write(const OperationModel& operation, Reply reply, std::string_view) const override {
+  http::Response write(const OperationModel& operation, Reply reply) const override {
     http::Response response;
     response.head.headers.add("Content-Type", content_type_);
     response.body =
@@ -51,7 +51,7 @@ class JsonRpc final : public Protocol {
     return response;
   }
 
-  http::Response write_error(const ApiError& error, std::string_view) const override {
+  http::Response write_error(const ApiError& error) const override {
     http::Response response;
     response.head.status = error.model->status;
     // An operation that is unknown is a plain client error in these protocols.

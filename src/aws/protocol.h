@@ -31,15 +31,18 @@ class Protocol {
   Protocol& operator=(const Protocol&) = delete;
   virtual ~Protocol() = default;
   // Whether a request looks like this protocol's, for services that speak several.
-  [[nodiscard]] virtual bool speaks(const http::RequestHead& head) const = 0;
+  [[nodiscard]] virtual bool speaks(const http::RequestHead&) const { return true; }
   // The operation that a request is for; nullopt where the model has none such.
-  [[nodiscard]] virtual std::optional<Route> route(const http::RequestHead& head, std::string_view body) const = 0;
+  [[nodiscard]] virtual std::optional<Route> route(const http::RequestHead& head) const = 0;
+  // The same for protocols that name it in the body.
+  [[nodiscard]] virtual std::optional<Route> route_with_body(const http::RequestHead& head, std::string_view) const {
+    return route(head);
+  }
   // The document of a request. Kinds have been checked against the model, constraints have not (aws/validate.h).
   [[nodiscard]] virtual ApiResult<Call> parse(const Route& route, const http::RequestHead& head,
                                               std::string body) const = 0;
-  [[nodiscard]] virtual http::Response write(const OperationModel& operation, Reply reply,
-                                             std::string_view request_id) const = 0;
-  [[nodiscard]] virtual http::Response write_error(const ApiError& error, std::string_view request_id) const = 0;
+  [[nodiscard]] virtual http::Response write(const OperationModel& operation, Reply reply) const = 0;
+  [[nodiscard]] virtual http::Response write_error(const ApiError& error) const = 0;
 };
 
 // The protocol that a service's model names, for one that is built in; else null.
@@ -55,7 +58,7 @@ std::unique_ptr<const Protocol> make_query_protocol(const ServiceModel& model);
 // The service that a request is signed for, as far as it says so ("sqs"), verified or not; "" where it does not.
 std::string_view claimed_service(const http::RequestHead& head);
 // An error for a request whose service is not known, in the form that the request looks like.
-http::Response error_without_service(const http::RequestHead& head, const ApiError& error, std::string_view request_id);
+http::Response error_without_service(const http::RequestHead& head, ApiError error, std::string request_id);
 
 // x-amzn-query-error of services that once spoke Query alone, and the name of an error in them.
 std::string query_error_header(const ErrorModel& error);

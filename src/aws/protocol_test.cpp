@@ -157,7 +157,7 @@ void run_input(const json::value& test, Counts& counts) {
   EXPECT_TRUE(protocol->speaks(head) || head.headers.size() == 0) << id;
   const auto* body_value = find(test.at("serialized"), "body");
   const auto body = body_value != nullptr ? text_of(*body_value) : std::string();
-  const auto route = protocol->route(head, body);
+  const auto route = protocol->route_with_body(head, body);
   ASSERT_TRUE(route) << id << " " << head.target;
   auto call = protocol->parse(*route, head, body);
   ASSERT_TRUE(call) << id << " " << call.error().message;
@@ -203,7 +203,8 @@ void run_xml_error(const json::value& test, Counts& counts) {
   error.message = get_string(test, "errorMessage");
   const auto wanted_xml = parse_xml(text_of(wanted.at("body"))).value();
   const auto* request_id = wanted_xml.child("RequestId");
-  const auto answer = make_protocol(service)->write_error(error, request_id != nullptr ? request_id->text : "");
+  if (request_id != nullptr) error.request_id = request_id->text;
+  const auto answer = make_protocol(service)->write_error(error);
   const bool good = answer.head.status == kind.status && same_xml(wanted_xml, parse_xml(answer.body).value());
   EXPECT_TRUE(good) << id << "\n" << answer.body;
   counts.passed += good ? 1 : 0;
@@ -236,7 +237,7 @@ void run_output(const json::value& test, Counts& counts) {
   if (is_raw_payload(output)) {
     if (const auto* payload = reply.document.if_contains(payload_name(*output))) reply.payload = text_of(*payload);
   }
-  const auto answer = protocol->write(operations[0], std::move(reply), "request-1");
+  const auto answer = protocol->write(operations[0], std::move(reply));
   const auto& wanted = test.at("response");
   bool good = answer.head.status == get_int(wanted, "status_code", 200);
   EXPECT_TRUE(good) << id << " status " << answer.head.status;
@@ -332,7 +333,7 @@ TEST(Protocol, RestJsonReadsAllPartsAndWritesThemBack) {
   head.target = "/things/a%20b/c";
   head.headers.add("x-names", "one, \"two,\\\"2\\\"\"");
   head.headers.add("X-Meta-Color", "blue");
-  const auto route = own.protocol().route(head, "");
+  const auto route = own.protocol().route(head);
   ASSERT_TRUE(route);
   auto call = own.protocol().parse(*route, head, R"({"When":1.5,"data":"aGk=","Count":3.0,"Other":[]})");
   ASSERT_TRUE(call) << call.error().message;
@@ -340,7 +341,7 @@ TEST(Protocol, RestJsonReadsAllPartsAndWritesThemBack) {
             R"({"When":1.5,"Data":"hi","Count":3,"Key":"a b/c","Names":["one","two,\"2\""],"Meta":{"Color":"blue"}})");
   Reply reply;
   reply.document = call->document;
-  const auto answer = own.protocol().write(own.operation(), std::move(reply), "");
+  const auto answer = own.protocol().write(own.operation(), std::move(reply));
   EXPECT_EQ(answer.body, R"({"When":1.5,"data":"aGk=","Count":3})");
   EXPECT_EQ(answer.head.headers.get("X-Names"), R"(one, "two,\"2\"")");
   EXPECT_EQ(answer.head.headers.get("x-meta-Color"), "blue");
@@ -352,17 +353,17 @@ TEST(Protocol, JsonRpcNamesTheOperationInAHeader) {
   head.method = "POST";
   head.target = "/";
   head.headers.add("X-Amz-Target", "Own_20200101.Put");
-  const auto route = own.protocol().route(head, "");
+  const auto route = own.protocol().route(head);
   ASSERT_TRUE(route);
   EXPECT_EQ(own.protocol().parse(*route, head, R"({"Count":4294967296})").error().model,
             &common_errors::SerializationException);
   EXPECT_TRUE(own.protocol().parse(*route, head, ""));
   head.headers.set("X-Amz-Target", "Own_20200101.Other");
-  EXPECT_FALSE(own.protocol().route(head, ""));
+  EXPECT_FALSE(own.protocol().route(head));
   ApiError error;
   error.model = &common_errors::ValidationException;
   error.message = "no";
-  const auto answer = own.protocol().write_error(error, "");
+  const auto answer = own.protocol().write_error(error);
   EXPECT_EQ(answer.head.headers.get("Content-Type"), "application/x-amz-json-1.1");
   EXPECT_EQ(answer.body, R"({"__type":"ValidationException","message":"no"})");
 }

@@ -52,13 +52,13 @@ std::string_view claimed_service(const http::RequestHead& head) {
   return escaped.empty() ? service_of_scope(scope, "/") : escaped;
 }
 
-http::Response error_without_service(const http::RequestHead& head, const ApiError& error,
-                                     std::string_view request_id) {
+http::Response error_without_service(const http::RequestHead& head, ApiError error, std::string request_id) {
   static const ServiceModel kNone{};
   static const auto query = make_query_protocol(kNone);
   static const auto json = make_rest_json_protocol(kNone);
-  auto response = query->speaks(head) ? query->write_error(error, request_id) : json->write_error(error, request_id);
-  response.head.headers.set("x-amzn-RequestId", std::string(request_id));
+  error.request_id = request_id;
+  auto response = query->speaks(head) ? query->write_error(error) : json->write_error(error);
+  response.head.headers.set("x-amzn-RequestId", std::move(request_id));
   return response;
 }
 

@@ -35,7 +35,9 @@ class QueryProtocol final : public Protocol {
     return head.headers.find("X-Amz-Target") == nullptr && (has_form_body(head) || names_action(head.query()));
   }
 
-  std::optional<Route> route(const http::RequestHead& head, std::string_view body) const override {
+  std::optional<Route> route(const http::RequestHead& head) const override { return route_with_body(head, ""); }
+
+  std::optional<Route> route_with_body(const http::RequestHead& head, std::string_view body) const override {
     // The body's fields come first: they are the ones that clients of POST mean.
     auto form = parse_form(body);
     auto behind = parse_form(head.query());
@@ -56,7 +58,7 @@ class QueryProtocol final : public Protocol {
     return call;
   }
 
-  http::Response write(const OperationModel& operation, Reply reply, std::string_view request_id) const override {
+  http::Response write(const OperationModel& operation, Reply reply) const override {
     XmlWriter xml;
     xml.open(fmt::format("{}Response", operation.name));
     write_xml_namespace(xml, model_.xml_namespace, "");
@@ -66,7 +68,7 @@ class QueryProtocol final : public Protocol {
       xml.close();
     }
     xml.open("ResponseMetadata");
-    xml.leaf("RequestId", request_id);
+    xml.leaf("RequestId", reply.request_id);
     xml.close();
     xml.close();
     http::Response response;
@@ -75,7 +77,7 @@ class QueryProtocol final : public Protocol {
     return response;
   }
 
-  http::Response write_error(const ApiError& error, std::string_view request_id) const override {
+  http::Response write_error(const ApiError& error) const override {
     const auto& model = *error.model;
     XmlWriter xml;
     xml.open("ErrorResponse");
@@ -88,7 +90,7 @@ class QueryProtocol final : public Protocol {
                             : error.message);
     if (model_.error_detail) xml.leaf("Detail", "");
     xml.close();
-    xml.leaf("RequestId", request_id);
+    xml.leaf("RequestId", error.request_id);
     xml.close();
     http::Response response;
     response.head.status = model.query_status != 0 ? model.query_status : model.status;

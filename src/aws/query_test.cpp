@@ -72,7 +72,7 @@ TEST(Query, ReadsWhatAFormSpells) {
   const std::string body =
       "Action=Send&Version=2020-01-01&Body=a+b%26c&Name.2=two&Name.10=ten&Name.1=one&Tags.member.1.Key=k"
       "&Tags.member.1.Value=&Attribute.1.K=x&Attribute.1.V=y&On=true&Other.1=z";
-  const auto route = queue.query().route(head, body);
+  const auto route = queue.query().route_with_body(head, body);
   ASSERT_TRUE(route);
   const auto call = queue.query().parse(*route, head, body);
   ASSERT_TRUE(call) << call.error().message;
@@ -87,7 +87,7 @@ TEST(Query, ReadsAGetToo) {
   head.method = "GET";
   head.target = "/000000000000/q?Action=Send&Body=hi";
   EXPECT_TRUE(queue.query().speaks(head));
-  const auto route = queue.query().route(head, "");
+  const auto route = queue.query().route_with_body(head, "");
   ASSERT_TRUE(route);
   EXPECT_EQ(to_json(queue.query().parse(*route, head, "")->document), R"({"Body":"hi"})");
 }
@@ -95,7 +95,7 @@ TEST(Query, ReadsAGetToo) {
 TEST(Query, RefusesWhatCannotBeRead) {
   const QueueLike queue;
   const auto refused = [&](const std::string& body) {
-    const auto route = queue.query().route(form_head(), body);
+    const auto route = queue.query().route_with_body(form_head(), body);
     return !route || !queue.query().parse(*route, form_head(), body);
   };
   EXPECT_TRUE(refused("Action=Receive"));
@@ -119,7 +119,8 @@ TEST(Query, WritesAnAnswer) {
                        "\"Tags\":[{\"Key\":\"k\"}],\"Attributes\":{\"x\":\"y\"}}")
                        .value()
                        .get_object();
-  const auto answer = queue.query().write(queue.operation(), reply, "request-1");
+  reply.request_id = "request-1";
+  const auto answer = queue.query().write(queue.operation(), reply);
   EXPECT_EQ(answer.head.headers.get("Content-Type"), "text/xml");
   EXPECT_EQ(answer.body,
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
@@ -137,7 +138,8 @@ TEST(Query, ErrorsHaveTheOldCodesInBothProtocols) {
   ApiError error;
   error.model = &kMissing;
   error.message = "The specified queue does not exist.";
-  const auto xml = queue.query().write_error(error, "request-1");
+  error.request_id = "request-1";
+  const auto xml = queue.query().write_error(error);
   EXPECT_EQ(xml.head.status, 400);
   EXPECT_EQ(xml.body,
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
@@ -145,12 +147,12 @@ TEST(Query, ErrorsHaveTheOldCodesInBothProtocols) {
             "<Code>AWS.SimpleQueueService.NonExistentQueue</Code>"
             "<Message>The specified queue does not exist.</Message><Detail/></Error>"
             "<RequestId>request-1</RequestId></ErrorResponse>");
-  const auto plain = queue.json().write_error(error, "request-1");
+  const auto plain = queue.json().write_error(error);
   EXPECT_EQ(plain.head.headers.get("x-amzn-query-error"), "AWS.SimpleQueueService.NonExistentQueue;Sender");
   EXPECT_EQ(plain.body,
             R"({"__type":"com.example.queue#QueueDoesNotExist","message":"The specified queue does not exist."})");
   error.model = &common_errors::ValidationException;
-  EXPECT_EQ(queue.json().write_error(error, "").head.headers.get("x-amzn-query-error"), "ValidationError;Sender");
+  EXPECT_EQ(queue.json().write_error(error).head.headers.get("x-amzn-query-error"), "ValidationError;Sender");
 }
 
 TEST(Query, TheProtocolOfARequestIsSeenInItsHead) {

@@ -1,7 +1,6 @@
 // The rest-json protocol: labels, query string, headers and body to a document, and back.
 #include <algorithm>
 
-#include "aws/form.h"
 #include "aws/json_wire.h"
 #include "aws/protocol.h"
 #include "aws/router.h"
@@ -11,7 +10,30 @@ namespace mayfly::aws {
 
 namespace {
 
-ApiResult<std::optional<json::value>> read_query(const MemberModel& member, const Form& query) {
+using Query = std::vector<std::pair<std::string, std::string>>;
+
+std::string decode_query_part(std::string_view text) {
+  std::string plain(text);
+  std::ranges::replace(plain, '+', ' ');
+  auto decoded = percent_decode(plain);
+  return decoded ? std::move(*decoded) : plain;
+}
+
+Query parse_query(std::string_view query) {
+  Query out;
+  while (!query.empty()) {
+    const auto end = query.find('&');
+    const auto part = query.substr(0, end);
+    query = end == std::string_view::npos ? std::string_view() : query.substr(end + 1);
+    if (part.empty()) continue;
+    const auto equals = part.find('=');
+    out.emplace_back(decode_query_part(part.substr(0, equals)),
+                     equals == std::string_view::npos ? "" : decode_query_part(part.substr(equals + 1)));
+  }
+  return out;
+}
+
+ApiResult<std::optional<json::value>> read_query(const MemberModel& member, const Query& query) {
   const auto& shape = *member.shape;
   if (shape.kind == Kind::kMap) {
     const auto& value_shape = *shape.members[1].shape;
@@ -144,9 +166,7 @@ class RestJson final : public Protocol {
  public:
   explicit RestJson(const ServiceModel& model) : model_(model), router_(model.operations) {}
 
-  bool speaks(const http::RequestHead&) const override { return true; }
-
-  std::optional<Route> route(const http::RequestHead& head, std::string_view) const override {
+  std::optional<Route> route(const http::RequestHead& head) const override {
     return router_.find(head.method, head.path(), head.query());
   }
 
@@ -156,7 +176,7 @@ class RestJson final : public Protocol {
     if (input == nullptr) return call;
     auto read = read_payload(*input, std::move(body), call);
     if (!read) return std::unexpected(std::move(read.error()));
-    const auto query = parse_form(head.query());
+    const auto query = parse_query(head.query());
     for (const auto& member : input->members) {
       auto value = read_located(member, route, head, query);
       if (!value) return std::unexpected(std::move(value.error()));
@@ -165,7 +185,7 @@ class RestJson final : public Protocol {
     return call;
   }
 
-  http::Response write(const OperationModel& operation, Reply reply, std::string_view) const override {
+  http::Response write(const OperationModel& operation, Reply reply) const override {
     http::Response response;
     response.head.status = operation.status;
     const auto* output = operation.output;
@@ -176,7 +196,7 @@ class RestJson final : public Protocol {
     return response;
   }
 
-  http::Response write_error(const ApiError& error, std::string_view) const override {
+  http::Response write_error(const ApiError& error) const override {
     const auto& model = *error.model;
     http::Response response;
     response.head.status = model.status;
@@ -235,7 +255,7 @@ class RestJson final : public Protocol {
   }
 
   static ApiResult<std::optional<json::value>> read_located(const MemberModel& member, const Route& route,
-                                                            const http::RequestHead& head, const Form& query) {
+                                                            const http::RequestHead& head, const Query& query) {
     switch (member.location) {
       case Location::kUri:
         for (const auto& [name, text] : route.labels) {

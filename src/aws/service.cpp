@@ -56,8 +56,9 @@ const Protocol& Service::protocol_of(const http::RequestHead& head) const {
 }
 
 http::Response Service::error_response(const CallContext& context, const http::RequestHead& head,
-                                       const ApiError& error) const {
-  auto response = protocol_of(head).write_error(error, context.request_id);
+                                       ApiError error) const {
+  error.request_id = context.request_id;
+  auto response = protocol_of(head).write_error(error);
   response.head.headers.set("x-amzn-RequestId", context.request_id);
   return response;
 }
@@ -68,7 +69,7 @@ Awaitable<void> Service::serve(const CallContext& context, http::Request& reques
   Call call;
   const Bound* bound = nullptr;
   const auto& protocol = protocol_of(request.head);
-  const auto route = protocol.route(request.head, body);
+  const auto route = protocol.route_with_body(request.head, body);
   if (!route) {
     error = plain_error(common_errors::UnknownOperationException, "");
   } else {
@@ -85,7 +86,7 @@ Awaitable<void> Service::serve(const CallContext& context, http::Request& reques
     }
   }
   if (error) {
-    auto answer = error_response(context, request.head, *error);
+    auto answer = error_response(context, request.head, std::move(*error));
     [[maybe_unused]] const auto sent = co_await response.send(std::move(answer));
     co_return;
   }
@@ -94,8 +95,9 @@ Awaitable<void> Service::serve(const CallContext& context, http::Request& reques
 
 Awaitable<void> Service::serve_bound(const Protocol& protocol, const OperationModel& operation, const Bound& bound,
                                      const CallContext& context, Call call, http::ResponseWriter& response) const {
-  const auto write_error = [&](const ApiError& error) {
-    auto written = protocol.write_error(error, context.request_id);
+  const auto write_error = [&](ApiError error) {
+    error.request_id = context.request_id;
+    auto written = protocol.write_error(error);
     written.head.headers.set("x-amzn-RequestId", context.request_id);
     return written;
   };
@@ -103,11 +105,12 @@ Awaitable<void> Service::serve_bound(const Protocol& protocol, const OperationMo
   try {
     auto reply = co_await bound.run(context, std::move(call), response);
     if (!reply) {
-      answer = write_error(reply.error());
+      answer = write_error(std::move(reply.error()));
     } else if (reply->written) {
       co_return;
     } else {
-      answer = protocol.write(operation, std::move(*reply), context.request_id);
+      reply->request_id = context.request_id;
+      answer = protocol.write(operation, std::move(*reply));
       answer.head.headers.set("x-amzn-RequestId", context.request_id);
     }
   } catch (const std::exception& defect) {
