@@ -123,7 +123,7 @@ class World {
 };
 
 Result<void> World::open_stores() {
-  auto store = store::Embedded::open(fs::path(config_.data) / "store");
+  auto store = store::Embedded::open(fs::path(config_.data) / "store", clock_);
   if (!store) return std::unexpected(store.error());
   store_ = std::move(*store);
   const auto& report = store_->recovery();

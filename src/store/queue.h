@@ -29,9 +29,11 @@ using QueueName = Id<struct QueueNameTag>;  // "sqs/<account>/<region>/<name>/<g
 struct QueueSettings {
   std::chrono::seconds retention{345'600};  // a message older than this is gone, leased or not
   std::chrono::seconds dedupe_window{300};  // 0: no deduplication
-  bool ordered = false;                     // groups are leased in order
-  bool dedupe_by_group = false;             // the window is each group's own (SQS: DeduplicationScope messageGroup)
-  std::uint32_t max_leased = 120'000;       // beyond it lease() answers kThrottled
+  // Groups are leased in order; messages without a group form one. Not changed while the queue holds messages
+  // (kConflict).
+  bool ordered = false;
+  bool dedupe_by_group = false;        // the window is each group's own (SQS: DeduplicationScope messageGroup)
+  std::uint32_t max_leased = 120'000;  // beyond it lease() answers kThrottled
 };
 
 struct NewMessage {
@@ -118,7 +120,7 @@ class Queue {
   // In order of availability; ordered queues: of sequence within each group. Empty when the wait ended without one.
   virtual Awaitable<Result<std::vector<Leased>>> lease(QueueName queue, LeaseRequest request) = 0;
   // The lease ends `duration` from now; 0 makes the message ready at once. kNotFound: no such lease (it ran out and the
-  // message was leased again, or is gone); kInvalid: not a token.
+  // message was leased again, or is gone; in an ordered queue: it ran out); kInvalid: not a token of this queue.
   virtual Awaitable<Result<void>> extend(QueueName queue, LeaseToken token, std::chrono::microseconds duration) = 0;
   // Gives it back: ready again after `delay`, with `state` kept for the next holder. Errors as extend().
   virtual Awaitable<Result<void>> release(QueueName queue, LeaseToken token, std::chrono::microseconds delay,

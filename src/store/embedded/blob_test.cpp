@@ -16,7 +16,7 @@ using testing::TemporaryDirectory;
 class BlobTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    auto opened = Embedded::open(directory_.path());
+    auto opened = Embedded::open(directory_.path(), testing::real_clock());
     ASSERT_TRUE(opened) << opened.error().message;
     store_ = std::move(*opened);
   }

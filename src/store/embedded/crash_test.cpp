@@ -90,9 +90,9 @@ Awaitable<void> work(Embedded& store, int round, std::size_t worker) {
 }
 
 [[noreturn]] void be_the_child(const std::filesystem::path& directory, int round) {
-  auto store = Embedded::open(directory);
-  if (!store) _exit(1);
   RealClock clock;
+  auto store = Embedded::open(directory, clock);
+  if (!store) _exit(1);
   Reactor reactor(clock, "child");
   Scope scope("workers");
   for (std::size_t worker = 0; worker < kWorkers; ++worker) {
@@ -229,7 +229,7 @@ TEST(CrashTest, NothingAcknowledgedIsLostAndNothingIsInvented) {
     rounds.push_back(counts);
     for (const std::size_t count : counts) total += count;
 
-    auto store = Embedded::open(directory.path());
+    auto store = Embedded::open(directory.path(), testing::real_clock());
     ASSERT_TRUE(store) << store.error().message;
     if (!(*store)->recovery().was_clean) ++deaths_seen;
     // Also what earlier rounds left: recovery after recovery must not eat it.

@@ -1,10 +1,8 @@
-// The SQLite file of the embedded engine: its settings, its schema and the few statements that it runs.
+// The SQLite file of the control plane's records: its schema and the few statements that it runs.
 //
 // Concurrency. One thread at a time: whoever opens it, then the writer's thread, then whoever closes it.
-// Recovery.    A commit is durable when commit() returns: WAL with synchronous=FULL. The WAL file is kept and written
-//              over from its start after each checkpoint, so its size is steady and a sync seldom touches metadata.
-//              The table `meta` holds the schema version, the highest revision ever given, and whether the last
-//              server closed the store.
+// Recovery.    A commit is durable when commit() returns (see SqliteFile). The table `meta` holds the schema version,
+//              the highest revision ever given, and whether the last server closed the store.
 #pragma once
 
 #include <cstdint>
@@ -13,12 +11,11 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "base/error.h"
+#include "store/embedded/sqlite_file.h"
 #include "store/key_value.h"
-
-struct sqlite3;
-struct sqlite3_stmt;
 
 namespace mayfly::store {
 
@@ -26,7 +23,7 @@ class Database {
  public:
   // Opens or creates `file` and checks its schema before anything is written. kUnsupported: made by a newer program.
   static Result<std::unique_ptr<Database>> open(const std::filesystem::path& file);
-  ~Database();
+  ~Database() = default;
   Database(const Database&) = delete;
   Database& operator=(const Database&) = delete;
 
@@ -45,33 +42,19 @@ class Database {
   // Says that the store was closed in order. The last call.
   Result<void> mark_clean();
 
-  // At most this many pages from now on, as if the disk were full behind them. For tests.
-  Result<void> limit_pages(std::int64_t pages);
-  [[nodiscard]] std::int64_t pages();
+  // For tests, as in SqliteFile.
+  Result<void> limit_pages(std::int64_t pages) { return file_.limit_pages(pages); }
+  [[nodiscard]] std::int64_t pages() { return file_.pages(); }
 
  private:
-  struct CloseDatabase {
-    void operator()(sqlite3* handle) const;
-  };
-  struct CloseStatement {
-    void operator()(sqlite3_stmt* statement) const;
-  };
-  using Statement = std::unique_ptr<sqlite3_stmt, CloseStatement>;
-
-  Database() = default;
-  Result<void> configure();
+  explicit Database(SqliteFile file) : file_(std::move(file)) {}
   Result<void> migrate();
   Result<void> prepare_statements();
-  Result<void> execute(const char* sql);
-  Result<Statement> prepare(std::string_view sql);
-  Result<void> step(sqlite3_stmt* statement);
-  Result<std::int64_t> query_number(std::string_view sql, std::int64_t fallback);
-  [[nodiscard]] std::unexpected<Error> failure(std::string_view what);
 
-  std::unique_ptr<sqlite3, CloseDatabase> handle_;
-  Statement put_;
-  Statement remove_;
-  Statement set_revision_;
+  SqliteFile file_;
+  SqliteFile::Statement put_;
+  SqliteFile::Statement remove_;
+  SqliteFile::Statement set_revision_;
   bool was_clean_ = true;
   int schema_version_ = 0;
   Revision revision_ = 0;

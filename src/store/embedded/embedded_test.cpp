@@ -27,12 +27,12 @@ void execute(const std::filesystem::path& file, const char* sql) {
 TEST(EmbeddedTest, ReopeningAfterAStopIsCleanAndKeepsEverything) {
   const TemporaryDirectory directory;
   {
-    auto store = Embedded::open(directory.path()).value();
+    auto store = Embedded::open(directory.path(), testing::real_clock()).value();
     EXPECT_TRUE(store->recovery().was_clean);
     EXPECT_EQ(store->recovery().keys, 0);
     ASSERT_TRUE(run(store->key_value().put("a", "1")));
   }
-  auto store = Embedded::open(directory.path()).value();
+  auto store = Embedded::open(directory.path(), testing::real_clock()).value();
   EXPECT_TRUE(store->recovery().was_clean);
   EXPECT_EQ(store->recovery().keys, 1);
   EXPECT_EQ(run(store->key_value().get("a")).value()->value, "1");
@@ -40,8 +40,8 @@ TEST(EmbeddedTest, ReopeningAfterAStopIsCleanAndKeepsEverything) {
 
 TEST(EmbeddedTest, TheDirectoryIsForOneServerAndForItsOwnerOnly) {
   const TemporaryDirectory directory;
-  auto store = Embedded::open(directory.path()).value();
-  const auto second = Embedded::open(directory.path());
+  auto store = Embedded::open(directory.path(), testing::real_clock()).value();
+  const auto second = Embedded::open(directory.path(), testing::real_clock());
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error().code, ErrorCode::kConflict);
   EXPECT_FALSE(second.error().hint.empty());
@@ -51,27 +51,46 @@ TEST(EmbeddedTest, TheDirectoryIsForOneServerAndForItsOwnerOnly) {
 
 TEST(EmbeddedTest, ANewerSchemaIsRefusedAndNothingIsTouched) {
   const TemporaryDirectory directory;
-  Embedded::open(directory.path()).value().reset();
-  execute(directory.path() / "store.db", "UPDATE meta SET value = 2 WHERE name = 'schema_version'");
+  Embedded::open(directory.path(), testing::real_clock()).value().reset();
+  execute(directory.path() / "store.db", "UPDATE meta SET value = 3 WHERE name = 'schema_version'");
   {
     std::ofstream(directory.path() / "blobs/tmp/of-the-newer") << "x";
   }
-  const auto opened = Embedded::open(directory.path());
+  const auto opened = Embedded::open(directory.path(), testing::real_clock());
   ASSERT_FALSE(opened);
   EXPECT_EQ(opened.error().code, ErrorCode::kUnsupported);
   EXPECT_TRUE(std::filesystem::exists(directory.path() / "blobs/tmp/of-the-newer"));
+  execute(directory.path() / "store.db", "UPDATE meta SET value = 2 WHERE name = 'schema_version'");
+  EXPECT_TRUE(Embedded::open(directory.path(), testing::real_clock()).value()->recovery().was_clean);
+}
+
+TEST(EmbeddedTest, AStoreOfTheFirstSchemaKeepsItsRecordsAndGetsQueues) {
+  const TemporaryDirectory directory;
+  {
+    auto store = Embedded::open(directory.path(), testing::real_clock()).value();
+    ASSERT_TRUE(run(store->key_value().put("a", "1")));
+  }
   execute(directory.path() / "store.db", "UPDATE meta SET value = 1 WHERE name = 'schema_version'");
-  EXPECT_TRUE(Embedded::open(directory.path()).value()->recovery().was_clean);
+  std::filesystem::remove(directory.path() / "queue.db");
+  std::filesystem::remove(directory.path() / "queue.db-wal");
+  auto store = Embedded::open(directory.path(), testing::real_clock()).value();
+  EXPECT_EQ(store->recovery().schema_version, 1);
+  EXPECT_EQ(run(store->key_value().get("a")).value()->value, "1");
+  ASSERT_TRUE(run(store->queue().configure(QueueName("q"), {})));
+  store.reset();
+  store = Embedded::open(directory.path(), testing::real_clock()).value();
+  EXPECT_EQ(store->recovery().schema_version, 2);
+  EXPECT_EQ(store->recovery().queues, 1);
 }
 
 TEST(EmbeddedTest, TheReportTellsOfADeathAndOfWhatItLeft) {
   const TemporaryDirectory directory;
-  Embedded::open(directory.path()).value().reset();
+  Embedded::open(directory.path(), testing::real_clock()).value().reset();
   execute(directory.path() / "store.db", "UPDATE meta SET value = 0 WHERE name = 'clean'");
   {
     std::ofstream(directory.path() / "blobs/tmp/half") << "x";
   }
-  const auto store = Embedded::open(directory.path()).value();
+  const auto store = Embedded::open(directory.path(), testing::real_clock()).value();
   EXPECT_FALSE(store->recovery().was_clean);
   EXPECT_EQ(store->recovery().temporary_files_removed, 1);
   EXPECT_TRUE(std::filesystem::is_empty(directory.path() / "blobs/tmp"));
@@ -83,7 +102,7 @@ TEST(EmbeddedTest, WhatIsNoDatabaseIsReportedAsCorrupt) {
   {
     std::ofstream(directory.path() / "store.db") << std::string(8'192, 'x');
   }
-  const auto opened = Embedded::open(directory.path());
+  const auto opened = Embedded::open(directory.path(), testing::real_clock());
   ASSERT_FALSE(opened);
   EXPECT_EQ(opened.error().code, ErrorCode::kCorrupt);
 }

@@ -17,7 +17,7 @@ class KeyValueTest : public ::testing::Test {
   void SetUp() override { reopen(); }
   void reopen() {
     store_.reset();
-    auto opened = Embedded::open(directory_.path());
+    auto opened = Embedded::open(directory_.path(), testing::real_clock());
     ASSERT_TRUE(opened) << opened.error().message;
     store_ = std::move(*opened);
   }

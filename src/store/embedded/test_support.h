@@ -27,11 +27,15 @@ class TemporaryDirectory {
   std::filesystem::path path_;
 };
 
+inline Clock& real_clock() {
+  static RealClock clock;
+  return clock;
+}
+
 // The reactor of all tests. It outlives every store, as a server's reactors do: a store's thread that wakes a coroutine
 // may still be leaving the call when the coroutine has gone on.
 inline Reactor& reactor() {
-  static RealClock clock;
-  static auto& reactor = *new Reactor(clock, "test");
+  static auto& reactor = *new Reactor(real_clock(), "test");
   return reactor;
 }
 
