@@ -256,6 +256,56 @@ Awaitable<bool> Signal::wait_until(SteadyTime deadline) {
   co_return false;
 }
 
+namespace {
+
+// Wakes a signal's waiter from another clock; destroyed with the coroutine that waits, however that ends.
+class ForeignTimer {
+ public:
+  ForeignTimer(VirtualClock& clock, SteadyTime when, std::function<void()> wake)
+      : clock_(clock), id_(clock.call_at(when, std::move(wake))) {}
+  ~ForeignTimer() { clock_.cancel(id_); }
+  ForeignTimer(const ForeignTimer&) = delete;
+  ForeignTimer& operator=(const ForeignTimer&) = delete;
+
+ private:
+  VirtualClock& clock_;
+  VirtualClock::TimerId id_;
+};
+
+}  // namespace
+
+Awaitable<bool> Signal::wait_until(Clock& clock, SteadyTime deadline) {
+  Reactor& reactor = Reactor::current();
+  const bool own = &clock == &reactor.clock() || clock.is_real() == reactor.clock().is_real();
+  if (own || deadline == kNoDeadline) co_return co_await wait_until(deadline);
+  // A real deadline on a reactor that somebody else moves would never come.
+  MAYFLY_ASSERT(!clock.is_real());
+  auto& foreign = static_cast<VirtualClock&>(clock);
+  if (foreign.steady_now() >= deadline) co_return co_await wait_until(reactor.steady_now());
+  auto impl = impl_;
+  auto waiter = std::make_shared<Impl::Waiter>(reactor);
+  {
+    const std::lock_guard lock(impl->mutex);
+    if (impl->set) {
+      impl->set = false;
+      co_return true;
+    }
+    impl->waiters.push_back(waiter);
+  }
+  waiter->timer.expires_at(kNoDeadline);
+  // Posted also from this thread: the timer takes a cancellation only once it is waited for.
+  std::function<void()> wake = [waiter] { asio::post(waiter->reactor.io(), [waiter] { waiter->timer.cancel(); }); };
+  // The clock may move between the look at it and the timer's making.
+  const ForeignTimer timer(foreign, deadline, wake);
+  if (foreign.steady_now() >= deadline) wake();
+  auto token = asio::as_tuple(asio::use_awaitable);
+  co_await waiter->timer.async_wait(token);
+  const std::lock_guard lock(impl->mutex);
+  if (waiter->notified) co_return true;
+  std::erase(impl->waiters, waiter);
+  co_return false;
+}
+
 // --- Scope -----------------------------------------------------------------------------------------------------------
 
 struct Scope::Impl {

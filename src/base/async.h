@@ -130,6 +130,9 @@ class Signal {
   void notify_all();
   // True when notified, false when `deadline` passed first.
   Awaitable<bool> wait_until(SteadyTime deadline);
+  // The same, with a deadline of a clock that may be another one than the reactor's: what a user may move (schedules,
+  // retries, visibility) waits on the clock it was given, and sockets, functions and sandboxes on their reactor's.
+  Awaitable<bool> wait_until(Clock& clock, SteadyTime deadline);
 
  private:
   struct Impl;

@@ -147,6 +147,39 @@ TEST(Reactors, ValuesCrossBetweenReactors) {
   EXPECT_EQ(sum, kRounds);
 }
 
+TEST(Signals, WaitForAClockThatIsNotTheirReactors) {
+  RealClock real;
+  VirtualClock moved;
+  Reactors reactors(real, 2);
+  reactors.start();
+  Scope scope("test");
+  constexpr int kWaiters = 50;
+  std::atomic<int> timed_out{0};
+  std::atomic<int> notified{0};
+  Signal never;
+  Signal soon;
+  for (int i = 0; i < kWaiters; ++i) {
+    const auto deadline = moved.steady_now() + seconds(i + 1);
+    scope.spawn(reactors.at(static_cast<std::size_t>(i % 2)), "waiter", [&, deadline]() -> Awaitable<void> {
+      if (!co_await never.wait_until(moved, deadline)) ++timed_out;
+    });
+    scope.spawn(reactors.at(static_cast<std::size_t>(i % 2)), "notified", [&, deadline]() -> Awaitable<void> {
+      if (co_await soon.wait_until(moved, deadline)) ++notified;
+    });
+  }
+  while (notified < kWaiters) {
+    soon.notify();
+    std::this_thread::yield();
+  }
+  EXPECT_EQ(timed_out, 0);
+  for (int i = 0; i < kWaiters; ++i) {
+    moved.advance(seconds(1));
+    while (timed_out < i + 1) std::this_thread::yield();
+  }
+  EXPECT_TRUE(scope.join_blocking(seconds(30)));
+  EXPECT_EQ(moved.next_timer(), std::nullopt);
+}
+
 TEST(BlockingPool, RunsWorkAndComesBackToTheReactor) {
   RealClock clock;
   Reactors reactors(clock, 1);

@@ -49,7 +49,8 @@ Awaitable<Result<void>> Delivery::start() {
 }
 
 Awaitable<void> Delivery::stop(std::chrono::nanoseconds at_most) {
-  const auto deadline = impl_->clock.steady_now() + at_most;
+  // On the reactor's time: attempts end in it, whatever clock events wait for.
+  const auto deadline = Reactor::current().steady_now() + at_most;
   {
     const std::lock_guard lock(impl_->mutex);
     impl_->stopping = true;
@@ -66,7 +67,11 @@ Awaitable<void> Delivery::stop(std::chrono::nanoseconds at_most) {
 
 Awaitable<void> Delivery::join() {
   // The keeper goes on until here: what runs still keeps its event.
-  impl_->stop_keeping.notify();
+  {
+    const std::lock_guard lock(impl_->mutex);
+    impl_->keeping_ended = true;
+  }
+  impl_->keeper.notify();
   impl_->workers.stop();
   co_await impl_->workers.join();
   impl_->attempts.stop();
@@ -89,6 +94,12 @@ void Delivery::wake(const std::string& target_arn, const std::string& via) {
   if (found == impl_->lanes.end()) return;
   found->second->wake(impl_->clock.steady_now());
   impl_->want_turn(*found->second);
+}
+
+bool Delivery::is_quiet() const {
+  const std::lock_guard lock(impl_->mutex);
+  const bool timer_due = !impl_->timers.empty() && impl_->timers.top().first <= impl_->clock.steady_now();
+  return impl_->line.empty() && impl_->in_flight == 0 && !timer_due;
 }
 
 Awaitable<std::vector<LaneInfo>> Delivery::lanes() {

@@ -131,6 +131,8 @@ class Delivery {
   // The target was changed so that it may take events now: waits for throttles and the breaker end.
   void wake(const std::string& target_arn, const std::string& via);
 
+  // Nothing is under way and nothing is due before time moves on. For clocks that are moved by hand.
+  [[nodiscard]] bool is_quiet() const;
   Awaitable<std::vector<LaneInfo>> lanes();
   // In order of acceptance. kNotFound where there is no such lane.
   Awaitable<Result<std::vector<WaitingEvent>>> waiting(std::string target_arn, std::string via, std::uint64_t after,

@@ -32,7 +32,7 @@ Awaitable<void> Delivery::Impl::work() {
     if (turn.lane != nullptr) {
       co_await serve(*turn.lane, turn.count);
     } else {
-      co_await work_to_do.wait_until(turn.look_again);
+      co_await work_to_do.wait_until(clock, turn.look_again);
     }
   }
   work_to_do.notify();  // the next worker sees the end, too
@@ -89,6 +89,7 @@ void Delivery::Impl::start_attempt(Lane& lane, store::Leased message) {
 
 Awaitable<void> Delivery::Impl::attempt(Lane& lane, store::Leased message) {
   std::uint64_t number = 0;
+  bool first = false;
   {
     const std::lock_guard lock(mutex);
     const auto now = clock.steady_now();
@@ -97,7 +98,9 @@ Awaitable<void> Delivery::Impl::attempt(Lane& lane, store::Leased message) {
                     .token = message.token,
                     .renew_at = now + settings.lease / 3,
                     .give_up_at = now + settings.attempt_time};
+    first = held.size() == 1;
   }
+  if (first) keeper.notify();
   auto parcel = parcel_from_text(message.body);
   auto progress = progress_from_text(message.state);
   message.body.clear();
@@ -244,8 +247,13 @@ Awaitable<void> Delivery::Impl::put_back(Lane& lane, const store::Leased& messag
 
 Awaitable<void> Delivery::Impl::keep() {
   for (;;) {
-    const bool ended = co_await stop_keeping.wait_until(clock.steady_now() + settings.lease / 6);
-    if (ended) co_return;
+    auto look_again = kNoDeadline;
+    {
+      const std::lock_guard lock(mutex);
+      if (keeping_ended) co_return;
+      if (!held.empty()) look_again = clock.steady_now() + settings.lease / 6;
+    }
+    co_await keeper.wait_until(clock, look_again);
     std::vector<std::pair<std::uint64_t, Held>> old;
     {
       const std::lock_guard lock(mutex);

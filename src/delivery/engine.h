@@ -82,9 +82,10 @@ struct Delivery::Impl {
   std::map<std::uint64_t, Held> held;
   std::mt19937_64 random;
   bool stopping = false;
+  bool keeping_ended = false;
 
   Signal work_to_do;
-  Signal stop_keeping;
+  Signal keeper;  // the first attempt has begun, or keeping ends
   Signal attempt_done;
   Scope workers{"delivery"};
   Scope attempts{"deliveries"};

@@ -81,10 +81,8 @@ Awaitable<void> Firing::run() {
       next = times_.next();
     }
     if (due.empty()) {
-      const std::chrono::microseconds until_next = next ? *next - now : std::chrono::microseconds(kLongestWait);
-      const auto wait = std::min<std::chrono::microseconds>(until_next, kLongestWait);
-      const auto deadline = clock_.steady_now() + wait;
-      co_await changed_.wait_until(deadline);
+      const auto deadline = wake_at(next, now);
+      co_await changed_.wait_until(clock_, deadline);
       continue;
     }
     const bool done = co_await fire(std::move(due));
@@ -98,8 +96,15 @@ Awaitable<void> Firing::run() {
     }
     const auto deadline = clock_.steady_now() + pause;
     pause = std::min(pause * 2, kLongestPause);
-    while (!stopping_ && clock_.steady_now() < deadline) co_await changed_.wait_until(deadline);
+    while (!stopping_ && clock_.steady_now() < deadline) co_await changed_.wait_until(clock_, deadline);
   }
+}
+
+SteadyTime Firing::wake_at(std::optional<SystemTime> next, SystemTime now) const {
+  auto wake = kNoDeadline;
+  if (next) wake = clock_.steady_now() + std::min<std::chrono::nanoseconds>(*next - now, std::chrono::years(1));
+  if (clock_.is_real()) wake = std::min(wake, clock_.steady_now() + kLongestWait);
+  return wake;
 }
 
 // Nothing where the schedule has changed, or has nothing to hand over now; it then has its time in the heap.

@@ -60,6 +60,7 @@ class Firing {
   };
 
   Awaitable<void> run();
+  [[nodiscard]] SteadyTime wake_at(std::optional<SystemTime> next, SystemTime now) const;
   // False where something could not be done and is due again.
   Awaitable<bool> fire(std::vector<std::string> keys);
   Awaitable<std::optional<Occurrence>> read(std::string key, SystemTime now);
