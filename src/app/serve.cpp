@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "cli/connection.h"
 #include "cli/output.h"
+#include "delivery/delivery.h"
 #include "dispatch/dispatcher.h"
 #include "http/server.h"
 #include "identity/root_credentials.h"
@@ -28,6 +29,7 @@
 #include "sandbox/launcher.h"
 #include "sandbox/network_policy.h"
 #include "sandbox/runtimes.h"
+#include "services/events/events.h"
 #include "services/lambda/lambda.h"
 #include "store/embedded/embedded.h"
 
@@ -97,6 +99,8 @@ class World {
  private:
   Result<void> open_stores();
   Result<void> start_services();
+  void make_events();
+  Awaitable<Result<void>> load_services();
   Result<void> listen();
 
   Config config_;
@@ -114,7 +118,10 @@ class World {
   std::unique_ptr<sandbox::Launcher> launcher_;
   std::unique_ptr<dispatch::Dispatcher> dispatcher_;
   std::unique_ptr<lambda::DispatcherInvoker> invoker_;
+  delivery::Targets targets_;
+  std::unique_ptr<delivery::Delivery> delivery_;
   std::unique_ptr<lambda::Lambda> lambda_;
+  std::unique_ptr<events::Events> events_;
   std::unique_ptr<OwnApi> own_api_;
   std::unique_ptr<Front> front_;
   std::unique_ptr<http::Server> server_;
@@ -162,9 +169,32 @@ Result<void> World::start_services() {
   };
   lambda_ = std::make_unique<lambda::Lambda>(store_->key_value(), store_->blob(), *pool_, clock_, *invoker_,
                                              std::move(lambda_settings));
+  delivery_ =
+      std::make_unique<delivery::Delivery>(store_->queue(), targets_, *reactors_, clock_, delivery::DeliverySettings{});
+  delivery_->report_to(metrics_);
+  lambda_->deliver_through(targets_, *delivery_);
+  make_events();
   Result<void> loaded;
-  run_on(reactors_->at(0), *scope_, "load", [&]() -> Awaitable<void> { loaded = co_await lambda_->load(); });
+  run_on(reactors_->at(0), *scope_, "load", [&]() -> Awaitable<void> { loaded = co_await load_services(); });
   return loaded;
+}
+
+void World::make_events() {
+  const events::EventsSettings settings{.account = config_.account, .region = config_.region};
+  const events::Submit submit = [this](std::vector<delivery::Request> requests) {
+    return delivery_->submit_all(std::move(requests));
+  };
+  events_ = std::make_unique<events::Events>(store_->key_value(), *pool_, clock_, submit, targets_, settings);
+  targets_.add("events", events_->target_handler());
+}
+
+// Delivery starts when every target is there, and whoever hands events over to it starts after it.
+Awaitable<Result<void>> World::load_services() {
+  auto loaded = co_await lambda_->load();
+  if (loaded) loaded = co_await events_->load();
+  if (loaded) loaded = co_await delivery_->start();
+  if (loaded) events_->start(reactors_->at(0));
+  co_return loaded;
 }
 
 Result<void> World::listen() {
@@ -185,6 +215,7 @@ Result<void> World::listen() {
                                    .access_key_id = root_.access_key_id};
   front_ = std::make_unique<Front>(clock_, std::move(front_settings), *own_api_, *lambda_);
   front_->add_service("lambda", lambda_->service());
+  front_->add_service("events", events_->service());
   server_ = std::make_unique<http::Server>(
       *reactors_, http::ServerLimits{},
       [this](http::Request& request, http::ResponseWriter& response) { return front_->handle(request, response); });
@@ -227,8 +258,11 @@ void World::stop() {
   const auto bound = std::chrono::seconds(config_.drain_timeout);
   if (own_api_) own_api_->stop();
   if (server_ && !server_->drain_blocking(bound)) log(Level::kWarn, "connections were cut at the end of the drain");
+  if (events_) run_on(reactors_->at(0), *scope_, "events", [&] { return events_->stop(); });
+  if (delivery_) run_on(reactors_->at(0), *scope_, "delivery", [&] { return delivery_->stop(bound); });
   if (lambda_) run_on(reactors_->at(0), *scope_, "lambda", [&] { return lambda_->stop(); });
   if (dispatcher_) run_on(reactors_->at(0), *scope_, "stop", [&] { return dispatcher_->stop(bound); });
+  if (delivery_) run_on(reactors_->at(0), *scope_, "attempts", [&] { return delivery_->join(); });
   if (launcher_) run_on(reactors_->at(0), *scope_, "launcher", [&] { return launcher_->shutdown(); });
   server_.reset();
   if (scope_) {
@@ -237,7 +271,9 @@ void World::stop() {
   }
   pool_.reset();
   if (reactors_) reactors_->stop();
+  events_.reset();
   lambda_.reset();
+  delivery_.reset();
   dispatcher_.reset();
   launcher_.reset();
   logs_.reset();
