@@ -44,13 +44,13 @@ Awaitable<void> Replayer::sweep_for_ever() {
   while (!scope_.stopping()) {
     co_await archived_.sweep();
     const SteadyTime deadline = clock_.steady_now() + kSweep;
-    co_await stopping_.wait_until(deadline);
+    co_await stopping_.wait_until(clock_, deadline);
   }
 }
 
 Awaitable<void> Replayer::run(std::string key) {
   const SteadyTime begin = clock_.steady_now() + kBefore;
-  co_await stopping_.wait_until(begin);
+  co_await stopping_.wait_until(clock_, begin);
   while (!scope_.stopping()) {
     const auto replay = replays_.find(key);
     if (!replay || is_over(*replay)) co_return;
@@ -85,7 +85,7 @@ Awaitable<bool> Replayer::put_batch(ReplayPtr replay) {
     log(Level::kWarn, "a replay could not go on; it is tried again",
         {{"replay", replay->arn()}, {"error", put.error().message}});
     const SteadyTime deadline = clock_.steady_now() + kRetry;
-    co_await stopping_.wait_until(deadline);
+    co_await stopping_.wait_until(clock_, deadline);
     co_return true;
   }
   ReplayTable::Edit edit = [&batch](ReplayRecord& record) -> aws::ApiResult<void> {

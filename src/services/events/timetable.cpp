@@ -9,7 +9,8 @@ namespace mayfly::events {
 namespace {
 
 constexpr std::string_view kServedPrefix = "events/served/";
-constexpr auto kLook = std::chrono::seconds(60);
+constexpr std::chrono::nanoseconds kLook = std::chrono::seconds(60);  // the clock on the wall may be set
+constexpr std::chrono::nanoseconds kLongest = std::chrono::years(1);
 constexpr auto kRetry = std::chrono::seconds(1);
 
 std::string served_key(const std::string& rule_key) {
@@ -146,10 +147,10 @@ Awaitable<void> Timetable::run() {
       co_await serve(next->second, next->first);
       continue;
     }
-    std::chrono::nanoseconds wait = kLook;
-    if (next) wait = std::min(wait, std::chrono::nanoseconds(next->first - now));
-    const SteadyTime deadline = clock_.steady_now() + wait;
-    co_await changed_.wait_until(deadline);
+    SteadyTime deadline = kNoDeadline;
+    if (next) deadline = clock_.steady_now() + std::min(std::chrono::nanoseconds(next->first - now), kLongest);
+    if (clock_.is_real()) deadline = std::min(deadline, clock_.steady_now() + kLook);
+    co_await changed_.wait_until(clock_, deadline);
   }
 }
 
@@ -161,7 +162,7 @@ Awaitable<void> Timetable::serve(std::string key, SystemTime due) {
       log(Level::kWarn, "a scheduled rule could not be run; it is tried again",
           {{"rule", rule->arn()}, {"error", fired.error().message}});
       const SteadyTime deadline = clock_.steady_now() + kRetry;
-      co_await changed_.wait_until(deadline);
+      co_await changed_.wait_until(clock_, deadline);
       co_return;
     }
     auto served = std::to_string(due.time_since_epoch().count());
