@@ -83,11 +83,8 @@ def test_function_error_has_type_message_and_trace(python_function, invoke):
     assert any("raise ValueError" in line for line in payload["stackTrace"])
 
 
-def test_dry_run_and_event(python_function, lambda_client):
+def test_dry_run(python_function, lambda_client):
     assert lambda_client.invoke(FunctionName=python_function, InvocationType="DryRun")["StatusCode"] == 204
-    with pytest.raises(botocore.exceptions.ClientError) as refused:
-        lambda_client.invoke(FunctionName=python_function, InvocationType="Event", Payload=b"{}")
-    assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 501
 
 
 def test_crash_is_answered_and_replaced(python_function, invoke):
