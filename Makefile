@@ -3,7 +3,7 @@
 JOBS ?= $(shell nproc)
 PRESET ?= release
 
-.PHONY: help setup setup-tests build run quickstart test lint format bench conformance fuzz clean
+.PHONY: help setup setup-tests build run quickstart test lint format bench bench-events conformance fuzz clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -34,6 +34,10 @@ format: ## Format the sources in place
 
 bench: build setup-tests ## Measure cold and warm invokes beside the machine's floor
 	@.venv/bin/python bench/bench.py
+
+bench-events: build setup-tests ## Measure queues beside their raw engine, and a backlog as it grows
+	@scripts/build release mayfly_queue_bench
+	@.venv/bin/python bench/bench_events.py
 
 conformance: build setup-tests ## Replay recorded AWS calls and print a table per service
 	@.venv/bin/python tests/conformance/run.py

@@ -16,6 +16,8 @@
 #include "store/embedded/queue_database.h"
 #include "store/embedded/queue_engine.h"
 #include "store/embedded/records.h"
+#include "store/embedded/stream_database.h"
+#include "store/embedded/stream_engine.h"
 
 namespace mayfly::store {
 
@@ -25,11 +27,13 @@ struct Embedded::Impl {
   UniqueFd lock;
   std::unique_ptr<Database> database;
   std::unique_ptr<QueueDatabase> queue_database;
+  std::unique_ptr<StreamDatabase> stream_database;
   Records records;
   RecoveryReport recovery;
   std::unique_ptr<BlobEngine> blob;
   std::unique_ptr<KeyValueEngine> key_value;
   std::unique_ptr<QueueEngine> queue;
+  std::unique_ptr<StreamEngine> stream;
 };
 
 namespace {
@@ -68,6 +72,9 @@ Result<std::unique_ptr<Embedded>> Embedded::open(const std::filesystem::path& di
   auto queue_database = QueueDatabase::open(directory / "queue.db");
   if (!queue_database) return std::unexpected(queue_database.error());
   impl->queue_database = std::move(*queue_database);
+  auto stream_database = StreamDatabase::open(directory / "stream.db");
+  if (!stream_database) return std::unexpected(stream_database.error());
+  impl->stream_database = std::move(*stream_database);
   auto core = std::make_unique<QueueCore>(random_key());
   if (auto read = impl->queue_database->load(*core); !read) return std::unexpected(read.error());
 
@@ -86,6 +93,7 @@ Result<std::unique_ptr<Embedded>> Embedded::open(const std::filesystem::path& di
   impl->blob = std::make_unique<BlobEngine>(std::move(files));
   impl->key_value = std::make_unique<KeyValueEngine>(*impl->database, impl->records);
   impl->queue = std::make_unique<QueueEngine>(*impl->queue_database, std::move(core), clock);
+  impl->stream = std::make_unique<StreamEngine>(*impl->stream_database, clock);
   if (!impl->recovery.was_clean) {
     log(Level::kWarn, "the store was not closed by the last server; it has been recovered",
         {{"keys", impl->recovery.keys},
@@ -98,6 +106,7 @@ Result<std::unique_ptr<Embedded>> Embedded::open(const std::filesystem::path& di
 Embedded::Embedded(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 Embedded::~Embedded() {
+  impl_->stream.reset();
   impl_->queue.reset();
   impl_->key_value.reset();
   impl_->blob.reset();
@@ -107,6 +116,7 @@ Embedded::~Embedded() {
 }
 
 KeyValue& Embedded::key_value() { return *impl_->key_value; }
+Stream& Embedded::stream() { return *impl_->stream; }
 Queue& Embedded::queue() { return *impl_->queue; }
 Blob& Embedded::blob() { return *impl_->blob; }
 const RecoveryReport& Embedded::recovery() const { return impl_->recovery; }

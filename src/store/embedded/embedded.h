@@ -1,6 +1,7 @@
-// The embedded engine: SQLite in WAL mode for KeyValue and Queue, files for Blob, under one data directory.
+// The embedded engine: SQLite in WAL mode for KeyValue, Queue and Stream, files for Blob, under one data directory.
 //
-// Operation.   KeyValue and Queue have a file and a writer thread each, which takes everybody's writes and commits them
+// Operation.   KeyValue, Queue and Stream have a file and a writer thread each, which takes everybody's writes and
+// commits them
 //              together (group commit, synchronous=FULL); each caller resumes after the sync. Readers of KeyValue see
 //              an in-memory ordered copy that is changed after the sync. Blobs are written to a temporary file, synced,
 //              renamed, and their folder synced.
@@ -8,7 +9,7 @@
 // Recovery.    Opening takes an exclusive lock on the directory (kConflict when another server has it), lets SQLite
 //              recover, removes temporary files, and reports what it did. A failed sync of an acknowledged write ends
 //              the process.
-// Limits.      Keys 1 KiB, values 16 MiB, 65,536 writes waiting (then kThrottled); see queue_engine.h.
+// Limits.      Keys 1 KiB, values 16 MiB, 65,536 writes waiting (then kThrottled); see queue_engine.h, stream_engine.h.
 #pragma once
 
 #include <filesystem>
@@ -20,6 +21,7 @@
 #include "store/blob.h"
 #include "store/key_value.h"
 #include "store/queue.h"
+#include "store/stream.h"
 
 namespace mayfly::store {
 
@@ -43,6 +45,7 @@ class Embedded {
   [[nodiscard]] KeyValue& key_value();
   [[nodiscard]] Blob& blob();
   [[nodiscard]] Queue& queue();
+  [[nodiscard]] Stream& stream();
   [[nodiscard]] const RecoveryReport& recovery() const;
 
  private:

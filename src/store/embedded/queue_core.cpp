@@ -72,8 +72,13 @@ Result<void> QueueCore::configure(const QueueName& name, const QueueSettings& se
     if (messages.final() && !messages.empty()) {
       return fail(ErrorCode::kConflict, "a queue that holds messages cannot become ordered, or cease to be so");
     }
-    // The steps before this one could not be undone: places change.
-    for (const Step& step : steps_) MAYFLY_ASSERT(std::holds_alternative<AddedQueue>(step));
+    // Steps of this queue before this one could not be undone: places change.
+    for (const Step& step : steps_) {
+      const auto* changed = std::get_if<ChangedMessage>(&step);
+      const auto* added = std::get_if<AddedMessage>(&step);
+      MAYFLY_ASSERT(changed == nullptr || changed->messages != &messages);
+      MAYFLY_ASSERT(added == nullptr || added->messages != &messages);
+    }
     messages.arrange(settings.ordered, true, now_);
   }
   state.settings = settings;
