@@ -9,6 +9,9 @@
 #include "base/json.h"
 #include "http/server.h"
 
+namespace mayfly::delivery {
+class Delivery;
+}
 namespace mayfly::dispatch {
 class Dispatcher;
 }
@@ -29,6 +32,7 @@ struct OwnApiParts {
   observe::LogStore* logs;
   observe::Metrics* metrics;
   const sandbox::Runtimes* runtimes;
+  delivery::Delivery* delivery;
   std::string account;
   std::string region;
   std::string capabilities_json;
@@ -40,10 +44,15 @@ class OwnApi {
   // GET /_mayfly/status, runtimes, instances, metrics, logs?function=NAME&limit=N[&follow=1] (JSON lines).
   Awaitable<void> handle(http::Request& request, http::ResponseWriter& response);
   Awaitable<void> metrics(http::ResponseWriter& response);
+  // GET /_mayfly/deliveries[?target=ARN&via=NAME&after=N&limit=N].
+  Awaitable<void> deliveries(http::Request& request, http::ResponseWriter& response);
+  // Before metrics(): what waits is counted when somebody looks.
+  Awaitable<void> refresh_delivery_gauges();
   // Ends the streams of followers, so that a drain does not wait for them.
   void stop() { stopping_ = true; }
 
  private:
+  Awaitable<void> waiting(http::Request& request, http::ResponseWriter& response, std::string target);
   Awaitable<void> logs(http::Request& request, http::ResponseWriter& response);
   [[nodiscard]] json::value status() const;
   [[nodiscard]] json::value runtimes() const;
