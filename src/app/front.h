@@ -59,6 +59,7 @@ class Front {
   // An error in the form of the service that the request claims to be for.
   Awaitable<void> refuse(const http::RequestHead& head, http::ResponseWriter& response, const aws::ApiError& error,
                          std::string request_id);
+  Awaitable<void> explain(const http::RequestHead& head, http::ResponseWriter& response, std::string request_id);
   Awaitable<void> handle_api(http::Request& request, http::ResponseWriter& response);
   Awaitable<void> handle_function_url(http::Request& request, http::ResponseWriter& response);
 
