@@ -2,7 +2,8 @@
 //
 // Operation.   Function URLs by host name; Mayfly's own paths under /_mayfly and /metrics; everything else is an AWS
 // API
-//              call, authenticated by SigV4 and given to the service of its credential scope.
+//              call, authenticated by SigV4, authorised for its operation and resource, and given to the service of its
+//              credential scope.
 // Concurrency. handle() runs on each connection's reactor; the front holds no state that changes.
 #pragma once
 
@@ -10,6 +11,7 @@
 #include <optional>
 #include <string>
 
+#include "app/authorizer.h"
 #include "aws/api.h"
 #include "aws/sigv4.h"
 #include "base/async.h"
@@ -24,23 +26,32 @@ namespace mayfly::app {
 class OwnApi;
 
 struct FrontSettings {
-  aws::Secret root;
   std::size_t body_limit = 80UL * 1024 * 1024;  // a 50 MB package in base64, and its JSON
 };
 
 class Front {
  public:
-  Front(const Clock& clock, FrontSettings settings, OwnApi& own, lambda::Lambda& lambda);
+  Front(const Clock& clock, FrontSettings settings, OwnApi& own, lambda::Lambda& lambda, const iam::Iam& iam);
 
   // Bound once, before the first request.
   void add_service(const std::string& signing_name, const aws::Service& service);
 
+  // `service` as in its ARNs.
+  void add_resource_policies(std::string service, Authorizer::ResourcePolicies policies) {
+    authorizer_.add_resource_policies(std::move(service), std::move(policies));
+  }
+
   Awaitable<void> handle(http::Request& request, http::ResponseWriter& response);
+  // A request out of an instance: AWS's APIs alone, signed like any client's. Nothing there is open to this machine.
+  Awaitable<void> handle_from_instance(http::Request& request, http::ResponseWriter& response) {
+    return handle_api(request, response);
+  }
 
  private:
   struct Authenticated {
     std::string body;  // decoded where it came signed in chunks
     aws::Verified caller;
+    iam::AuthenticatedPtr who;
   };
   // Reads and authenticates a request; where that fails it has been answered and nullopt is returned.
   Awaitable<std::optional<Authenticated>> authenticate(http::Request& request, http::ResponseWriter& response,
@@ -48,6 +59,7 @@ class Front {
   // An error in the form of the service that the request claims to be for.
   Awaitable<void> refuse(const http::RequestHead& head, http::ResponseWriter& response, const aws::ApiError& error,
                          std::string request_id);
+  Awaitable<void> explain(const http::RequestHead& head, http::ResponseWriter& response, std::string request_id);
   Awaitable<void> handle_api(http::Request& request, http::ResponseWriter& response);
   Awaitable<void> handle_function_url(http::Request& request, http::ResponseWriter& response);
 
@@ -55,6 +67,8 @@ class Front {
   FrontSettings settings_;
   OwnApi& own_;
   lambda::Lambda& lambda_;
+  const iam::Iam& iam_;
+  Authorizer authorizer_;
   std::map<std::string, const aws::Service*, std::less<>> services_;
 };
 

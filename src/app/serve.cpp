@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <csignal>
 #include <filesystem>
 #include <future>
@@ -21,8 +22,10 @@
 #include "cli/output.h"
 #include "delivery/delivery.h"
 #include "dispatch/dispatcher.h"
+#include "dispatch/sandbox_plan.h"
 #include "http/server.h"
 #include "identity/root_credentials.h"
+#include "identity/server_key.h"
 #include "observe/log_store.h"
 #include "observe/metrics.h"
 #include "sandbox/capabilities.h"
@@ -30,6 +33,7 @@
 #include "sandbox/network_policy.h"
 #include "sandbox/runtimes.h"
 #include "services/events/events.h"
+#include "services/iam/iam.h"
 #include "services/lambda/lambda.h"
 #include "store/embedded/embedded.h"
 
@@ -98,6 +102,10 @@ class World {
 
  private:
   Result<void> open_stores();
+  Result<void> start_identities();
+  Awaitable<void> serve_instance(http::Request& request, http::ResponseWriter& response);
+  [[nodiscard]] std::vector<std::pair<std::string, std::string>> function_credentials(
+      const dispatch::Target& target) const;
   Result<void> start_services();
   void make_events();
   Awaitable<Result<void>> load_services();
@@ -120,10 +128,12 @@ class World {
   std::unique_ptr<lambda::DispatcherInvoker> invoker_;
   delivery::Targets targets_;
   std::unique_ptr<delivery::Delivery> delivery_;
+  std::unique_ptr<iam::Iam> iam_;
   std::unique_ptr<lambda::Lambda> lambda_;
   std::unique_ptr<events::Events> events_;
   std::unique_ptr<OwnApi> own_api_;
   std::unique_ptr<Front> front_;
+  std::atomic<Front*> platform_{nullptr};  // read by instances, which may start before the server listens
   std::unique_ptr<http::Server> server_;
   std::string endpoint_;
   std::uint16_t port_ = 0;
@@ -144,6 +154,41 @@ Result<void> World::open_stores() {
   return {};
 }
 
+Result<void> World::start_identities() {
+  auto key = identity::ServerKey::load_or_make(config_.data);
+  if (!key) return std::unexpected(key.error());
+  iam::IamSettings settings;
+  settings.account = config_.account;
+  settings.root.secret_access_key = root_.secret_access_key;
+  settings.root.principal = {.account = config_.account,
+                             .arn = fmt::format("arn:aws:iam::{}:root", config_.account),
+                             .access_key_id = root_.access_key_id};
+  iam_ = std::make_unique<iam::Iam>(store_->key_value(), clock_, std::move(*key), std::move(settings));
+  Result<void> loaded;
+  run_on(reactors_->at(0), *scope_, "load", [&]() -> Awaitable<void> { loaded = co_await iam_->load(); });
+  return loaded;
+}
+
+Awaitable<void> World::serve_instance(http::Request& request, http::ResponseWriter& response) {
+  auto* front = platform_.load();
+  if (front != nullptr) {
+    co_await front->handle_from_instance(request, response);
+    co_return;
+  }
+  http::Response starting;
+  starting.head.status = 503;  // clients try again
+  [[maybe_unused]] const auto sent = co_await response.send(std::move(starting));
+}
+
+std::vector<std::pair<std::string, std::string>> World::function_credentials(const dispatch::Target& target) const {
+  // Twice as long as an instance may live.
+  constexpr std::chrono::hours kLifetime{12};
+  const auto given = iam_->role_credentials(target.role, target.function_name, kLifetime);
+  return {{"AWS_ACCESS_KEY_ID", given.access_key_id},
+          {"AWS_SECRET_ACCESS_KEY", given.secret_access_key},
+          {"AWS_SESSION_TOKEN", given.session_token}};
+}
+
 Result<void> World::start_services() {
   dispatch::DispatcherSettings settings;
   settings.account_concurrency = config_.concurrency;
@@ -154,6 +199,11 @@ Result<void> World::start_services() {
   const auto machine = sandbox::capabilities_from_json(capabilities_json_);
   if (!machine || !machine->has("network.nat"))
     settings.network = {.mode = sandbox::NetworkMode::kLoopback, .networks = {}};
+  settings.credentials = [this](const dispatch::Target& target) { return function_credentials(target); };
+  settings.endpoint_url = fmt::format("http://127.0.0.1:{}", dispatch::kRuntimeApiPort);
+  settings.platform = [this](http::Request& request, http::ResponseWriter& response) {
+    return serve_instance(request, response);
+  };
   dispatcher_ =
       std::make_unique<dispatch::Dispatcher>(*reactors_, clock_, *launcher_, *runtimes_, *logs_, metrics_, settings);
   invoker_ = std::make_unique<lambda::DispatcherInvoker>(*dispatcher_);
@@ -162,6 +212,11 @@ Result<void> World::start_services() {
   lambda_settings.region = config_.region;
   lambda_settings.code_directory = (fs::path(config_.data) / "code").string();
   lambda_settings.account_concurrency = config_.concurrency;
+  if (config_.require_roles) {
+    lambda_settings.role_is_usable = [this](const std::string& role) {
+      return iam_->role_trusts(role, "lambda.amazonaws.com");
+    };
+  }
   lambda_settings.check_runtime = [this](const std::string& runtime) -> Result<void> {
     const auto plan = runtimes_->plan(runtime, "");
     if (!plan) return std::unexpected(plan.error());
@@ -210,12 +265,11 @@ Result<void> World::listen() {
                     .region = config_.region,
                     .capabilities_json = capabilities_json_};
   own_api_ = std::make_unique<OwnApi>(std::move(parts));
-  FrontSettings front_settings;
-  front_settings.root.secret_access_key = root_.secret_access_key;
-  front_settings.root.principal = {.account = config_.account,
-                                   .arn = fmt::format("arn:aws:iam::{}:root", config_.account),
-                                   .access_key_id = root_.access_key_id};
-  front_ = std::make_unique<Front>(clock_, std::move(front_settings), *own_api_, *lambda_);
+  front_ = std::make_unique<Front>(clock_, FrontSettings(), *own_api_, *lambda_, *iam_);
+  platform_ = front_.get();
+  front_->add_service("iam", iam_->iam_service());
+  front_->add_service("sts", iam_->sts_service());
+  front_->add_resource_policies("lambda", [this](std::string_view arn) { return lambda_->resource_policy(arn); });
   front_->add_service("lambda", lambda_->service());
   front_->add_service("events", events_->service());
   server_ = std::make_unique<http::Server>(
@@ -252,6 +306,7 @@ Result<void> World::start(sandbox::LauncherProcess launcher, sandbox::Runtimes r
   pool_ = std::make_unique<BlockingPool>(kBlockingThreads, kBlockingQueue);
   launcher_ = sandbox::connect_launcher(reactors_->at(0), std::move(launcher));
   reactors_->start();
+  if (auto started = start_identities(); !started) return started;
   if (auto started = start_services(); !started) return started;
   return listen();
 }

@@ -24,6 +24,10 @@
 #include "base/json.h"
 #include "http/server.h"
 
+namespace mayfly::identity {
+struct Authenticated;  // services/iam/iam.h
+}
+
 namespace mayfly::aws {
 
 struct OperationModel;  // aws/model.h
@@ -64,6 +68,11 @@ struct Principal {
   std::string access_key_id;
 };
 
+struct CallContext;
+// An error refuses the operation.
+using Authorize = std::function<std::optional<ApiError>(const CallContext&, const ServiceModel&, const OperationModel&,
+                                                        const json::object& request)>;
+
 // Who calls, from where, and what for. Lives as long as the handler runs.
 struct CallContext {
   std::string request_id;
@@ -71,6 +80,10 @@ struct CallContext {
   std::string region;  // of the credential scope
   std::string host;    // Host header as sent
   bool tls = false;
+  // The caller's identity in full, for services that decide by it; null where the front has none.
+  std::shared_ptr<const identity::Authenticated> who;
+  // Asked before an operation runs, with its request as a document; null allows everything. Outlives the call.
+  const Authorize* authorize = nullptr;
 };
 
 // Errors that every service shares.

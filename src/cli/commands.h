@@ -36,6 +36,12 @@ struct LogsOptions {
   int lines = 100;
 };
 
+struct ExplainOptions {
+  std::string principal;  // ARN of a user or a role
+  std::string action;     // "lambda:InvokeFunction"
+  std::string resource;   // an ARN or "*"
+};
+
 int deploy(const Output& out, const ConnectionOptions& connection, const DeployOptions& options);
 int invoke(const Output& out, const ConnectionOptions& connection, const InvokeOptions& options);
 struct DeliveriesOptions {
@@ -49,6 +55,7 @@ int replay(const Output& out, const ConnectionOptions& connection, const InvokeO
 int list(const Output& out, const ConnectionOptions& connection);
 int logs(const Output& out, const ConnectionOptions& connection, const LogsOptions& options);
 int remove(const Output& out, const ConnectionOptions& connection, const std::string& name, bool yes);
+int explain(const Output& out, const ConnectionOptions& connection, const ExplainOptions& options);
 int environment(const Output& out, const ConnectionOptions& connection);
 int doctor(const Output& out, const std::string& runtime_paths);
 int version(const Output& out);

@@ -21,7 +21,7 @@ FOLDER = pathlib.Path(os.environ.get("MAYFLY_CONFORMANCE_DIR", ROOT.parent / "sh
 # Where the recordings' archives expect their files.
 SOURCES = "tests/aws/services/lambda_/functions"
 # Services that a case of another service may call: where they are not here yet, the case cannot pass.
-IMPLEMENTED = {"events", "lambda"}
+IMPLEMENTED = {"events", "lambda", "iam", "sts"}
 # What stands in the way of cases that need nothing else than this service, where it is not a defect of the answers.
 CANNOT_PASS = {
     "TestLambdaFeatures::test_invocation_type_event[python3.10]": "needs CloudWatch Logs, where the recording looks what ran",

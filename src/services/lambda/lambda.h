@@ -33,6 +33,8 @@ struct LambdaSettings {
   std::string code_directory;                          // absolute; made by load()
   std::string url_domain = "localhost";                // <id>.lambda-url.<region>.<url_domain>
   std::uint32_t account_concurrency = 1000;
+  // Whether Lambda may assume a role; a function with another one is refused. Empty: every role is taken.
+  std::function<bool(const std::string& role_arn)> role_is_usable;
   // Asked when a function is created or its runtime changes; an error refuses it with its message. Empty: no question.
   std::function<Result<void>(const std::string& runtime)> check_runtime;
 };
@@ -64,8 +66,14 @@ class Lambda {
   // True where the URL has AuthType AWS_IAM: the front then verifies the signature (service "lambda") and passes the
   // caller, or answers the refusal itself.
   [[nodiscard]] bool function_url_needs_caller(std::string_view host) const;
+  // The ARN of the function or alias behind a URL's host; nullopt where there is none.
+  [[nodiscard]] std::optional<std::string> function_of_url(std::string_view host) const;
+  // `permitted`: what policies say of lambda:InvokeFunctionUrl for this caller, or for everybody where there is none.
   Awaitable<void> serve_function_url(const aws::CallContext& context, std::optional<aws::Principal> caller,
-                                     http::Request& request, http::ResponseWriter& response);
+                                     bool permitted, http::Request& request, http::ResponseWriter& response);
+
+  // The policy document of the function, version or alias that an ARN names; nullopt where it has none.
+  [[nodiscard]] std::optional<std::string> resource_policy(std::string_view arn) const;
 
   // Links of GetFunction and GetLayerVersion: GET /_mayfly/code/<sha>?expires=..&signature=.. ; no other signature.
   [[nodiscard]] static bool is_code_path(std::string_view path);
