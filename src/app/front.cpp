@@ -177,7 +177,9 @@ Awaitable<void> Front::handle_api(http::Request& request, http::ResponseWriter& 
   if (!authenticated) co_return;
   const aws::Verified& caller = authenticated->caller;
   if (caller.service == "mayfly") {
-    co_await own_.handle(request, response);
+    // Its body has been read, for the signature covers it.
+    ReadRequest read_request(request, std::move(authenticated->body));
+    co_await own_.handle(read_request, response);
     co_return;
   }
   const auto service = services_.find(caller.service);

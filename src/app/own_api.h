@@ -9,6 +9,9 @@
 #include "base/json.h"
 #include "http/server.h"
 
+namespace mayfly::scheduler {
+class Scheduler;
+}
 namespace mayfly::dispatch {
 class Dispatcher;
 }
@@ -22,6 +25,11 @@ class Runtimes;
 
 namespace mayfly::app {
 
+class TestClock;
+
+// A query parameter, decoded; "" where it is not there.
+std::string query_value(std::string_view query, std::string_view name);
+
 struct OwnApiParts {
   const Clock* clock;
   BlockingPool* pool;
@@ -29,6 +37,8 @@ struct OwnApiParts {
   observe::LogStore* logs;
   observe::Metrics* metrics;
   const sandbox::Runtimes* runtimes;
+  scheduler::Scheduler* scheduler;
+  TestClock* test_clock;  // null: real time
   std::string account;
   std::string region;
   std::string capabilities_json;
