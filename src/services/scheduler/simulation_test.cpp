@@ -185,6 +185,7 @@ class Simulation {
   // Nothing is finished, told or waited for.
   void kill_server() {
     ++kills_;
+    slow_ = 0;
     reactors_.reset();
     scheduler_.reset();
     delivery_.reset();
@@ -194,7 +195,7 @@ class Simulation {
     kill_server();
     const bool long_away = pick(8) == 0;
     const auto away =
-        long_away ? std::chrono::nanoseconds(minutes(6 + pick(60))) : std::chrono::nanoseconds(seconds(pick(200)));
+        long_away ? std::chrono::nanoseconds(minutes(6 + pick(60))) : std::chrono::nanoseconds(seconds(pick(50)));
     long_away_ = long_away_ || long_away;
     clock_.advance(away);
     fate_.steps_left = calm_ || pick(4) != 0 ? 0 : 1 + pick(30);
@@ -231,8 +232,13 @@ class Simulation {
     return done || fate_.dead;
   }
   void advance(std::chrono::nanoseconds by) {
-    clock_.advance(by);
-    settle();
+    while (by > by.zero() && !fate_.dead) {
+      // Time does not jump over what an attempt under way has to do meanwhile (renewing its lease).
+      const auto part = std::min<std::chrono::nanoseconds>(by, slow_ > 0 ? seconds(2) : minutes(10));
+      clock_.advance(part);
+      settle();
+      by -= part;
+    }
   }
 
   Awaitable<delivery::Attempt> take(delivery::Arn arn, delivery::Event event) {
@@ -243,7 +249,9 @@ class Simulation {
     if (!calm_ && pick(6) == 0) {
       Signal never;
       const auto until = clock_.steady_now() + seconds(1 + pick(40));
+      ++slow_;
       co_await never.wait_until(until);
+      --slow_;
     }
     // What a dead server still computes reaches nobody.
     if (fate_.dead) co_return out;
@@ -343,6 +351,7 @@ class Simulation {
   bool calm_ = false;
   bool long_away_ = false;
   int kills_ = 0;
+  int slow_ = 0;  // attempts under way that take their time
   std::string wrong_;
   std::unique_ptr<Reactors> reactors_;
   std::unique_ptr<Scope> scope_;
