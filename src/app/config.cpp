@@ -117,6 +117,8 @@ const std::vector<Setting>& settings() {
            }),
       flag("sandbox.allow_degraded", &Config::allow_degraded,
            "Run although this machine lacks a required protection (see `mayfly doctor`)."),
+      flag("test_clock", &Config::test_clock,
+           "Time stands until it is moved by `mayfly clock` (docs/testing-with-time.md). For tests."),
       text("runtimes.paths", &Config::runtime_paths, "Colon-separated folders to look for interpreters in first."),
       flag("runtimes.substitute", &Config::runtime_substitute,
            "Run a runtime whose exact interpreter version is missing with another version of the same language."),

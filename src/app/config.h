@@ -34,6 +34,7 @@ struct Config {
   std::string runtime_paths;  // colon-separated folders
   bool runtime_substitute = false;
   std::uint64_t log_bytes_per_function = 64ULL << 20;
+  bool test_clock = false;
   std::uint32_t account_unreserved = 100;
   bool require_roles = false;
   std::string root_access_key_id;

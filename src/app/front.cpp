@@ -246,7 +246,9 @@ Awaitable<void> Front::handle_api(http::Request& request, http::ResponseWriter& 
       co_await own_.deliveries(request, response);
     } else {
       if (path == "/_mayfly/metrics") co_await own_.refresh_delivery_gauges();
-      co_await own_.handle(request, response);
+      // Its body has been read, for the signature covers it.
+      ReadRequest read_request(request, std::move(authenticated->body));
+      co_await own_.handle(read_request, response);
     }
     co_return;
   }

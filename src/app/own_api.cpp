@@ -7,6 +7,8 @@
 #include <mutex>
 
 #include "app/front.h"
+#include "app/own_schedules.h"
+#include "app/test_clock.h"
 #include "base/encoding.h"
 #include "base/time_format.h"
 #include "dispatch/dispatcher.h"
@@ -15,10 +17,6 @@
 #include "sandbox/runtimes.h"
 
 namespace mayfly::app {
-namespace {
-
-constexpr std::size_t kMaxLines = 10'000;
-constexpr std::size_t kFollowQueue = 10'000;  // lines that wait for a slow follower; more are dropped and counted
 
 std::string query_value(std::string_view query, std::string_view name) {
   while (!query.empty()) {
@@ -30,6 +28,11 @@ std::string query_value(std::string_view query, std::string_view name) {
   }
   return {};
 }
+
+namespace {
+
+constexpr std::size_t kMaxLines = 10'000;
+constexpr std::size_t kFollowQueue = 10'000;  // lines that wait for a slow follower; more are dropped and counted
 
 std::string line_json(const observe::LogLine& line) {
   return to_json(
@@ -152,6 +155,10 @@ Awaitable<void> OwnApi::handle(http::Request& request, http::ResponseWriter& res
     co_await metrics(response);
   } else if (path == "/_mayfly/logs") {
     co_await logs(request, response);
+  } else if (path == "/_mayfly/clock") {
+    co_await TestClock::serve(parts_.test_clock, request, response);
+  } else if (path.starts_with("/_mayfly/schedules")) {
+    co_await serve_schedules(*parts_.scheduler, request, response);
   } else {
     http::Response missing;
     missing.head.status = 404;

@@ -12,6 +12,9 @@
 namespace mayfly::delivery {
 class Delivery;
 }
+namespace mayfly::scheduler {
+class Scheduler;
+}
 namespace mayfly::dispatch {
 class Dispatcher;
 }
@@ -25,6 +28,11 @@ class Runtimes;
 
 namespace mayfly::app {
 
+class TestClock;
+
+// A query parameter, decoded; "" where it is not there.
+std::string query_value(std::string_view query, std::string_view name);
+
 struct OwnApiParts {
   const Clock* clock;
   BlockingPool* pool;
@@ -33,6 +41,8 @@ struct OwnApiParts {
   observe::Metrics* metrics;
   const sandbox::Runtimes* runtimes;
   delivery::Delivery* delivery;
+  scheduler::Scheduler* scheduler;
+  TestClock* test_clock;  // null: real time
   std::string account;
   std::string region;
   std::string capabilities_json;

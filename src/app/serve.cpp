@@ -17,6 +17,7 @@
 #include "app/front.h"
 #include "app/own_api.h"
 #include "app/privileges.h"
+#include "app/test_clock.h"
 #include "base/log.h"
 #include "cli/connection.h"
 #include "cli/output.h"
@@ -35,6 +36,7 @@
 #include "services/events/events.h"
 #include "services/iam/iam.h"
 #include "services/lambda/lambda.h"
+#include "services/scheduler/scheduler.h"
 #include "store/embedded/embedded.h"
 
 namespace mayfly::app {
@@ -108,11 +110,16 @@ class World {
       const dispatch::Target& target) const;
   Result<void> start_services();
   void make_events();
+  void make_scheduler();
   Awaitable<Result<void>> load_services();
   Result<void> listen();
+  // What engines go by (schedules, queues, retries): the clock that users may move, or the real one. Reactors, and
+  // with them sockets, functions and sandboxes, and signatures are on clock_.
+  [[nodiscard]] Clock& time() { return test_clock_ ? static_cast<Clock&>(test_clock_->clock()) : clock_; }
 
   Config config_;
   RealClock clock_;
+  std::unique_ptr<TestClock> test_clock_;
   bool credentials_made_ = false;
   identity::RootCredentials root_;
   std::string capabilities_json_;
@@ -131,6 +138,7 @@ class World {
   std::unique_ptr<iam::Iam> iam_;
   std::unique_ptr<lambda::Lambda> lambda_;
   std::unique_ptr<events::Events> events_;
+  std::unique_ptr<scheduler::Scheduler> scheduler_;
   std::unique_ptr<OwnApi> own_api_;
   std::unique_ptr<Front> front_;
   std::atomic<Front*> platform_{nullptr};  // read by instances, which may start before the server listens
@@ -140,7 +148,7 @@ class World {
 };
 
 Result<void> World::open_stores() {
-  auto store = store::Embedded::open(fs::path(config_.data) / "store", clock_);
+  auto store = store::Embedded::open(fs::path(config_.data) / "store", time());
   if (!store) return std::unexpected(store.error());
   store_ = std::move(*store);
   const auto& report = store_->recovery();
@@ -222,13 +230,14 @@ Result<void> World::start_services() {
     if (!plan) return std::unexpected(plan.error());
     return {};
   };
-  lambda_ = std::make_unique<lambda::Lambda>(store_->key_value(), store_->blob(), *pool_, clock_, *invoker_,
+  lambda_ = std::make_unique<lambda::Lambda>(store_->key_value(), store_->blob(), *pool_, time(), *invoker_,
                                              std::move(lambda_settings));
   delivery_ =
-      std::make_unique<delivery::Delivery>(store_->queue(), targets_, *reactors_, clock_, delivery::DeliverySettings{});
+      std::make_unique<delivery::Delivery>(store_->queue(), targets_, *reactors_, time(), delivery::DeliverySettings{});
   delivery_->report_to(metrics_);
   lambda_->deliver_through(targets_, *delivery_);
   make_events();
+  make_scheduler();
   Result<void> loaded;
   run_on(reactors_->at(0), *scope_, "load", [&]() -> Awaitable<void> { loaded = co_await load_services(); });
   return loaded;
@@ -239,17 +248,35 @@ void World::make_events() {
   const events::Submit submit = [this](std::vector<delivery::Request> requests) {
     return delivery_->submit_all(std::move(requests));
   };
-  events_ = std::make_unique<events::Events>(store_->key_value(), *pool_, clock_, submit, targets_, settings);
+  events_ = std::make_unique<events::Events>(store_->key_value(), *pool_, time(), submit, targets_, settings);
   targets_.add("events", events_->target_handler());
+}
+
+void World::make_scheduler() {
+  scheduler::SchedulerSettings settings;
+  settings.account = config_.account;
+  settings.region = config_.region;
+  const auto submit = [this](std::vector<delivery::Request> requests) {
+    return delivery_->submit_all(std::move(requests));
+  };
+  scheduler::Scheduler::add_to(targets_);
+  const auto supports = [this](std::string_view arn) { return targets_.supports(arn); };
+  scheduler_ = std::make_unique<scheduler::Scheduler>(store_->key_value(), submit, supports, time(), settings);
+  if (test_clock_) {
+    test_clock_->wait_for([this](SystemTime now) { return scheduler_->is_settled(now); });
+    test_clock_->wait_for([this](SystemTime) { return delivery_->is_quiet(); });
+  }
 }
 
 // Delivery starts when every target is there, and whoever hands events over to it starts after it.
 Awaitable<Result<void>> World::load_services() {
   auto loaded = co_await lambda_->load();
   if (loaded) loaded = co_await events_->load();
+  if (loaded) loaded = co_await scheduler_->load();
   if (loaded) loaded = co_await delivery_->start();
   if (loaded) events_->start(reactors_->at(0));
   if (loaded) lambda_->start_mappings();
+  if (loaded) scheduler_->start(reactors_->at(0));
   co_return loaded;
 }
 
@@ -261,6 +288,8 @@ Result<void> World::listen() {
                     .metrics = &metrics_,
                     .runtimes = &*runtimes_,
                     .delivery = delivery_.get(),
+                    .scheduler = scheduler_.get(),
+                    .test_clock = test_clock_.get(),
                     .account = config_.account,
                     .region = config_.region,
                     .capabilities_json = capabilities_json_};
@@ -272,6 +301,7 @@ Result<void> World::listen() {
   front_->add_resource_policies("lambda", [this](std::string_view arn) { return lambda_->resource_policy(arn); });
   front_->add_service("lambda", lambda_->service());
   front_->add_service("events", events_->service());
+  front_->add_service("scheduler", scheduler_->service());
   server_ = std::make_unique<http::Server>(
       *reactors_, http::ServerLimits{},
       [this](http::Request& request, http::ResponseWriter& response) { return front_->handle(request, response); });
@@ -298,6 +328,10 @@ Result<void> World::start(sandbox::LauncherProcess launcher, sandbox::Runtimes r
   } else {
     root_ = {.access_key_id = config_.root_access_key_id, .secret_access_key = config_.root_secret_access_key};
   }
+  if (config_.test_clock) {
+    test_clock_ = std::make_unique<TestClock>(fs::path(config_.data) / "test-clock", clock_.now());
+    log(Level::kWarn, "this server's time stands until it is moved: it was started with --test-clock");
+  }
   if (auto opened = open_stores(); !opened) return opened;
   const std::size_t count =
       config_.reactors != 0 ? config_.reactors : std::max(1U, std::thread::hardware_concurrency());
@@ -316,6 +350,7 @@ void World::stop() {
   if (own_api_) own_api_->stop();
   if (server_ && !server_->drain_blocking(bound)) log(Level::kWarn, "connections were cut at the end of the drain");
   if (events_) run_on(reactors_->at(0), *scope_, "events", [&] { return events_->stop(); });
+  if (scheduler_) run_on(reactors_->at(0), *scope_, "scheduler", [&] { return scheduler_->stop(); });
   if (delivery_) run_on(reactors_->at(0), *scope_, "delivery", [&] { return delivery_->stop(bound); });
   if (lambda_) run_on(reactors_->at(0), *scope_, "lambda", [&] { return lambda_->stop(); });
   if (dispatcher_) run_on(reactors_->at(0), *scope_, "stop", [&] { return dispatcher_->stop(bound); });
@@ -331,6 +366,7 @@ void World::stop() {
   pool_.reset();
   if (reactors_) reactors_->stop();
   events_.reset();
+  scheduler_.reset();
   lambda_.reset();
   delivery_.reset();
   dispatcher_.reset();

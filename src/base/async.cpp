@@ -199,6 +199,29 @@ struct Signal::Impl {
   }
 };
 
+namespace {
+
+// Takes a waiter out of its signal when the wait ends, also when the coroutine is destroyed with its reactor: a timer
+// that the signal still held would outlive its event loop.
+template <typename Impl, typename Waiter>
+class Leaving {
+ public:
+  Leaving(std::shared_ptr<Impl> impl, std::shared_ptr<Waiter> waiter)
+      : impl_(std::move(impl)), waiter_(std::move(waiter)) {}
+  ~Leaving() {
+    const std::lock_guard lock(impl_->mutex);
+    if (!waiter_->notified) std::erase(impl_->waiters, waiter_);
+  }
+  Leaving(const Leaving&) = delete;
+  Leaving& operator=(const Leaving&) = delete;
+
+ private:
+  std::shared_ptr<Impl> impl_;
+  std::shared_ptr<Waiter> waiter_;
+};
+
+}  // namespace
+
 Signal::Signal() : impl_(std::make_shared<Impl>()) {}
 Signal::~Signal() = default;
 
@@ -239,6 +262,7 @@ Awaitable<bool> Signal::wait_until(SteadyTime deadline) {
     }
     impl->waiters.push_back(waiter);
   }
+  const Leaving leaving(impl, waiter);
   Reactor::TimerId timer = 0;
   const bool real = reactor.clock().is_real();
   if (real || deadline == kNoDeadline) {
@@ -251,9 +275,7 @@ Awaitable<bool> Signal::wait_until(SteadyTime deadline) {
   co_await waiter->timer.async_wait(token);
   if (timer != 0) reactor.cancel_timer(timer);
   const std::lock_guard lock(impl->mutex);
-  if (waiter->notified) co_return true;
-  std::erase(impl->waiters, waiter);
-  co_return false;
+  co_return waiter->notified;
 }
 
 namespace {
@@ -292,6 +314,7 @@ Awaitable<bool> Signal::wait_until(Clock& clock, SteadyTime deadline) {
     }
     impl->waiters.push_back(waiter);
   }
+  const Leaving leaving(impl, waiter);
   waiter->timer.expires_at(kNoDeadline);
   // Posted also from this thread: the timer takes a cancellation only once it is waited for.
   std::function<void()> wake = [waiter] { asio::post(waiter->reactor.io(), [waiter] { waiter->timer.cancel(); }); };
@@ -301,9 +324,7 @@ Awaitable<bool> Signal::wait_until(Clock& clock, SteadyTime deadline) {
   auto token = asio::as_tuple(asio::use_awaitable);
   co_await waiter->timer.async_wait(token);
   const std::lock_guard lock(impl->mutex);
-  if (waiter->notified) co_return true;
-  std::erase(impl->waiters, waiter);
-  co_return false;
+  co_return waiter->notified;
 }
 
 // --- Scope -----------------------------------------------------------------------------------------------------------

@@ -22,6 +22,10 @@ void add_serve(CLI::App& app, ServeOptions& options, std::map<std::string, std::
     if (name.find('.') != std::string::npos || name.starts_with("root_")) continue;  // No secret on a command line.
     std::string flag = "--" + name;
     std::ranges::replace(flag, '_', '-');
+    if (name == "test_clock") {
+      serve->add_flag_callback(flag, [&options] { options.settings["test_clock"] = "true"; }, "See the settings below");
+      continue;
+    }
     serve->add_option(flag, flags[name], "See the settings below");
   }
   serve
@@ -119,6 +123,26 @@ int run(int argc, char** argv, const Hooks& hooks) {
   explain_command->add_option("principal", explain_options.principal, "ARN of a user or a role")->required();
   explain_command->add_option("action", explain_options.action, "Such as lambda:InvokeFunction")->required();
   explain_command->add_option("resource", explain_options.resource, "An ARN; default: *")->default_val("*");
+  ScheduleOptions schedule_options;
+  auto* schedule_command = app.add_subcommand("schedule", "Look at schedules, or run one now");
+  schedule_command->require_subcommand(1);
+  auto* schedule_ls = client(schedule_command->add_subcommand("ls", "List the schedules with their next times"));
+  auto* schedule_show = client(schedule_command->add_subcommand("show", "Show one with its next five times"));
+  auto* schedule_run = client(schedule_command->add_subcommand("run-now", "Run one now, besides its plan"));
+  for (auto* sub : {schedule_ls, schedule_show, schedule_run}) {
+    sub->add_option("--group", schedule_options.group, "Its group; default: default, and for ls all");
+    if (sub != schedule_ls) sub->add_option("name", schedule_options.name, "Name")->required();
+  }
+
+  std::string clock_by;
+  std::string clock_to;
+  auto* clock_command = app.add_subcommand("clock", "Move the time of a server with --test-clock");
+  clock_command->require_subcommand(1);
+  auto* clock_show = client(clock_command->add_subcommand("show", "Show its time"));
+  auto* clock_advance = client(clock_command->add_subcommand("advance", "Move it by a duration"));
+  clock_advance->add_option("by", clock_by, "Such as 45s, 1h30m or 2d")->required();
+  auto* clock_set = client(clock_command->add_subcommand("set", "Move it to a time, which is not in its past"));
+  clock_set->add_option("to", clock_to, "Such as 2026-01-31T23:59:59Z")->required();
 
   auto* env_command =
       client(app.add_subcommand("env", "Print the variables for ordinary AWS clients: eval $(mayfly env)"));
@@ -153,6 +177,12 @@ int run(int argc, char** argv, const Hooks& hooks) {
   if (*logs_command) return logs(out, connection, logs_options);
   if (*delete_command) return remove(out, connection, delete_name, yes);
   if (*explain_command) return explain(out, connection, explain_options);
+  if (*schedule_ls) return list_schedules(out, connection, schedule_options);
+  if (*schedule_show) return show_schedule(out, connection, schedule_options);
+  if (*schedule_run) return run_schedule(out, connection, schedule_options);
+  if (*clock_show) return show_clock(out, connection);
+  if (*clock_advance) return advance_clock(out, connection, clock_by);
+  if (*clock_set) return set_clock(out, connection, clock_to);
   if (*env_command) return environment(out, connection);
   if (*doctor_command) return doctor(out, runtime_paths);
   if (*version_command) return version(out);

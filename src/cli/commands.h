@@ -58,6 +58,17 @@ int remove(const Output& out, const ConnectionOptions& connection, const std::st
 int explain(const Output& out, const ConnectionOptions& connection, const ExplainOptions& options);
 int environment(const Output& out, const ConnectionOptions& connection);
 int doctor(const Output& out, const std::string& runtime_paths);
+struct ScheduleOptions {
+  std::string name;
+  std::string group;  // "" : all of them, or the default one
+};
+int list_schedules(const Output& out, const ConnectionOptions& connection, const ScheduleOptions& options);
+int show_schedule(const Output& out, const ConnectionOptions& connection, const ScheduleOptions& options);
+int run_schedule(const Output& out, const ConnectionOptions& connection, const ScheduleOptions& options);
+// The clock of a server with --test-clock. "1h30m", "45s", "2d".
+int show_clock(const Output& out, const ConnectionOptions& connection);
+int advance_clock(const Output& out, const ConnectionOptions& connection, const std::string& by);
+int set_clock(const Output& out, const ConnectionOptions& connection, const std::string& to);
 int version(const Output& out);
 int completion(const std::string& shell, const std::vector<std::string>& commands);
 

@@ -115,6 +115,7 @@ Awaitable<void> Delivery::Impl::attempt(Lane& lane, store::Leased message) {
     auto handler = lane.via;
     auto target = parcel->target;
     Event event = parcel->event;
+    event.attempt = progress.attempts + 1;
     Attempt result;
     if (handler.empty()) {
       result = co_await targets.deliver(std::move(target), std::move(event));

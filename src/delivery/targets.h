@@ -45,6 +45,7 @@ struct Event {
   std::string source_arn;  // the rule, schedule, topic or function that sends: for resource policies and context
   std::string role_arn;    // the role it is sent with, or ""
   std::string trace_id;
+  std::uint32_t attempt = 1;  // which try this is; set by delivery
 };
 
 // What became of one attempt.

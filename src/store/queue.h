@@ -73,7 +73,7 @@ struct LeaseRequest {
   std::uint32_t max_messages = 1;                // at most 10,000
   std::uint64_t max_bytes = 16UL * 1024 * 1024;  // of bodies; one message is always given
   std::chrono::microseconds duration{30'000'000};
-  SteadyTime wait_until{};  // waits for a first message until then; the past: does not wait
+  SteadyTime wait_until{};  // waits for a first message until then, on its reactor's time; the past: does not wait
 };
 
 struct QueueCounts {

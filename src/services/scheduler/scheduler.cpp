@@ -11,6 +11,20 @@ namespace {
 
 constexpr std::size_t kPage = 4'096;
 
+Scheduler::Info info_of(const ScheduleRecord& record) {
+  Scheduler::Info info;
+  info.arn = text_of(record.shown.Arn);
+  info.name = text_of(record.shown.Name);
+  info.group = text_of(record.shown.GroupName);
+  info.expression = text_of(record.shown.ScheduleExpression);
+  info.zone = text_of(record.shown.ScheduleExpressionTimezone);
+  info.state = text_of(record.shown.State);
+  info.target_arn = text_of(record.shown.Target->Arn);
+  info.next = record.due;
+  info.last = record.last_due;
+  return info;
+}
+
 }  // namespace
 
 struct Scheduler::Impl {
@@ -38,6 +52,10 @@ Scheduler::Scheduler(store::KeyValue& store, Submit submit, Supports supports, C
     : impl_(std::make_unique<Impl>(store, std::move(submit), std::move(supports), clock, std::move(settings))) {}
 
 Scheduler::~Scheduler() = default;
+
+void Scheduler::add_to(delivery::Targets& targets) {
+  targets.add(std::string(kAttemptHandler), attempt_handler(targets));
+}
 
 aws::Service& Scheduler::service() { return impl_->service; }
 
@@ -95,22 +113,32 @@ Awaitable<Result<std::vector<Scheduler::Info>>> Scheduler::list(std::string regi
   for (const auto& entry : *page) {
     auto record = schedule_from_text(entry.key, entry.value);
     if (!record) co_return std::unexpected(std::move(record.error()));
-    auto& info = out.emplace_back();
-    info.arn = text_of(record->shown.Arn);
-    info.name = text_of(record->shown.Name);
-    info.group = text_of(record->shown.GroupName);
-    info.expression = text_of(record->shown.ScheduleExpression);
-    info.zone = text_of(record->shown.ScheduleExpressionTimezone);
-    info.state = text_of(record->shown.State);
-    info.target_arn = text_of(record->shown.Target->Arn);
-    info.next = record->due;
-    info.last = record->last_due;
+    out.push_back(info_of(*record));
   }
   co_return out;
 }
 
+Awaitable<Result<Scheduler::Info>> Scheduler::find(std::string region, std::string group, std::string name,
+                                                   std::size_t upcoming) {
+  if (group.empty()) group = kDefaultGroup;
+  const auto key = schedule_key(impl_->place(region), group, name);
+  auto entry = co_await impl_->core.store.get(key);
+  if (!entry) co_return std::unexpected(std::move(entry.error()));
+  if (!*entry) co_return fail(ErrorCode::kNotFound, fmt::format("Schedule {} does not exist.", name));
+  auto record = schedule_from_text(key, (*entry)->value);
+  if (!record) co_return std::unexpected(std::move(record.error()));
+  auto info = info_of(*record);
+  const auto timing = timing_of(*record, impl_->core.zones);
+  while (timing && record->due && info.upcoming.size() < upcoming) {
+    info.upcoming.push_back(*record->due);
+    plan_next(*record, *timing, *record->due);
+  }
+  co_return info;
+}
+
 Awaitable<Result<void>> Scheduler::run_now(std::string region, std::string group, std::string name) {
-  const auto key = schedule_key(impl_->place(region), group.empty() ? std::string(kDefaultGroup) : group, name);
+  if (group.empty()) group = kDefaultGroup;
+  const auto key = schedule_key(impl_->place(region), group, name);
   auto entry = co_await impl_->core.store.get(key);
   if (!entry) co_return std::unexpected(std::move(entry.error()));
   if (!*entry) co_return fail(ErrorCode::kNotFound, fmt::format("Schedule {} does not exist.", name));

@@ -40,6 +40,9 @@ class Scheduler {
   Scheduler(const Scheduler&) = delete;
   Scheduler& operator=(const Scheduler&) = delete;
 
+  // How inputs that name the attempt reach their targets. Before delivery starts; `targets` outlives it.
+  static void add_to(delivery::Targets& targets);
+
   Awaitable<Result<void>> load();
   // Begins to fire. After delivery has started.
   void start(Reactor& reactor);
@@ -57,10 +60,13 @@ class Scheduler {
     std::string target_arn;
     std::optional<SystemTime> next;  // the next occurrence
     std::optional<SystemTime> last;  // the last one that was handed over
+    std::vector<SystemTime> upcoming;
   };
   // In order of group and name, from the first behind `after` ("<group>/<name>"); "" of place: the server's own.
   Awaitable<Result<std::vector<Info>>> list(std::string region, std::string group, std::string after,
                                             std::size_t limit);
+  // One, with its next `upcoming` occurrences. kNotFound.
+  Awaitable<Result<Info>> find(std::string region, std::string group, std::string name, std::size_t upcoming);
   // Hands one occurrence over now, besides those of the plan. kNotFound.
   Awaitable<Result<void>> run_now(std::string region, std::string group, std::string name);
 

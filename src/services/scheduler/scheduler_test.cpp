@@ -195,7 +195,9 @@ TEST_F(SchedulerService, TheInputIsFilledInAndSettingsOfTheTargetGoWithIt) {
   advance(minutes(15));
   ASSERT_EQ(taken_.size(), 1U);
   EXPECT_EQ(taken_[0].event.payload,
-            "2026-01-01T00:10:00Z arn:aws:scheduler:us-east-1:000000000000:schedule/default/fifo 1 <aws.scheduler.x>");
+            "2026-01-01T00:10:00Z arn:aws:scheduler:us-east-1:000000000000:schedule/default/fifo "
+            "<aws.scheduler.attempt-number> <aws.scheduler.x>");
+  EXPECT_EQ(taken_[0].via, kAttemptHandler);
   EXPECT_EQ(taken_[0].event.group_id, "g");
   EXPECT_EQ(taken_[0].event.dedupe_id, taken_[0].event.id);
   EXPECT_EQ(taken_[0].policy.max_attempts, 1U);
@@ -400,6 +402,26 @@ TEST_F(SchedulerService, RunNowHandsOneOverBesidesThePlan) {
   EXPECT_EQ(taken_.size(), 1U);
   advance(hours(6));
   EXPECT_EQ(taken_.size(), 2U);
+}
+
+TEST_F(SchedulerService, TheAttemptsNumberIsFilledInAtEachAttempt) {
+  delivery::Targets targets;
+  std::string got;
+  const auto take_it = [&got](delivery::Arn arn, delivery::Event event) -> Awaitable<delivery::Attempt> {
+    got = arn.resource + " " + event.payload;
+    co_return delivery::Attempt();
+  };
+  targets.add("sqs", take_it);
+  Scheduler::add_to(targets);
+  delivery::Event event;
+  event.payload = "<aws.scheduler.attempt-number>/<aws.scheduler.attempt-number>";
+  event.attempt = 7;
+  run([&]() -> Awaitable<void> {
+    const std::string arn = "arn:aws:sqs:us-east-1:000000000000:jobs";
+    const auto done = co_await targets.deliver_via(std::string(kAttemptHandler), arn, event);
+    EXPECT_EQ(done.kind, delivery::Attempt::Kind::kDone);
+  });
+  EXPECT_EQ(got, "jobs 7/7");
 }
 
 TEST(DueTimesTest, AreTakenInOrderHoweverTheyWereMoved) {

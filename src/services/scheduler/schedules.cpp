@@ -75,6 +75,14 @@ SystemTime anchor_of(const ScheduleRecord& record, SystemTime now) {
   return std::chrono::floor<std::chrono::seconds>(now);
 }
 
+// Whether an update leaves alone what decides when a schedule fires.
+bool same_plan(const wire::GetScheduleOutput& a, const wire::GetScheduleOutput& b) {
+  return a.ScheduleExpression == b.ScheduleExpression && a.ScheduleExpressionTimezone == b.ScheduleExpressionTimezone &&
+         a.StartDate == b.StartDate && a.EndDate == b.EndDate && a.State == b.State && a.State == "ENABLED" &&
+         a.FlexibleTimeWindow->Mode == b.FlexibleTimeWindow->Mode &&
+         a.FlexibleTimeWindow->MaximumWindowInMinutes == b.FlexibleTimeWindow->MaximumWindowInMinutes;
+}
+
 std::unexpected<aws::ApiError> refuse_existing(std::string_view name) {
   return refuse(wire::errors::ConflictException, fmt::format("Schedule {} already exists.", name));
 }
@@ -171,7 +179,8 @@ Awaitable<aws::ApiResult<wire::UpdateScheduleOutput>> update_schedule(Core& core
     if (!same_start || record.shown.ScheduleExpression != before.ScheduleExpression) {
       record.anchor = anchor_of(record, now);
     }
-    plan_first(record, *timing, now);
+    // An occurrence that waits in its window, or is just being caught up with, is not lost to a new description.
+    if (!same_plan(record.shown, before)) plan_first(record, *timing, now);
     auto text = to_text(record);
     auto written = co_await core.store.compare_and_set(key, std::move(text), found->revision);
     if (written) {

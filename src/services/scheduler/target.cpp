@@ -22,6 +22,7 @@ struct Outgoing {
 };
 using Outgoings = Result<std::vector<Outgoing>>;
 
+constexpr std::string_view kAttemptNumber = "<aws.scheduler.attempt-number>";
 constexpr std::string_view kUniversal = "arn:aws:scheduler:::aws-sdk:";
 
 std::unexpected<Error> not_a_request(std::string why) { return fail(ErrorCode::kInvalid, std::move(why)); }
@@ -253,7 +254,7 @@ aws::ApiResult<void> check_universal(const wire::Target& target, const Place& pl
   const Keywords sample{.schedule_arn = "arn:aws:scheduler:us-east-1:000000000000:schedule/default/sample",
                         .scheduled_time = "2022-03-22T18:59:43Z",
                         .execution_id = "d32c5kddcf5bb8c3",
-                        .attempt_number = "1"};
+                        .attempt_number = ""};
   const auto expanded = expand_universal(*operation, filled_in(*target.Input, sample), place);
   if (!expanded) return refuse_value(fmt::format("Invalid Input for the target: {}.", expanded.error().message));
   for (const auto& one : *expanded) {
@@ -342,6 +343,18 @@ std::string filled_in(std::string_view input, const Keywords& keywords) {
   }
 }
 
+delivery::Handler attempt_handler(const delivery::Targets& targets) {
+  return [&targets](delivery::Arn arn, Event event) {
+    const auto number = fmt::format("{}", event.attempt);
+    for (auto at = event.payload.find(kAttemptNumber); at != std::string::npos;
+         at = event.payload.find(kAttemptNumber, at + number.size())) {
+      event.payload.replace(at, kAttemptNumber.size(), number);
+    }
+    auto text = fmt::format("arn:{}:{}:{}:{}:{}", arn.partition, arn.service, arn.region, arn.account, arn.resource);
+    return targets.deliver(std::move(text), std::move(event));
+  };
+}
+
 std::string uuid_of(std::string_view text) {
   auto bytes = sha256(text).substr(0, 16);
   // Version 8 (made by its maker's own rule), variant 1.
@@ -360,7 +373,8 @@ Result<std::vector<delivery::Request>> requests_of(const ScheduleRecord& record,
   keywords.scheduled_time = iso8601_millis(scheduled).substr(0, 19) + "Z";
   const auto id = uuid_of(dedupe_key);
   keywords.execution_id = hex_encode(sha256(dedupe_key)).substr(0, 16);
-  keywords.attempt_number = "1";
+  // Known at each attempt only: left as it is, for attempt_handler().
+  const bool by_attempt = target.Input && target.Input->find(kAttemptNumber) != std::string::npos;
   const bool bus = text_of(target.Arn).find(":event-bus/") != std::string::npos;
   const auto input = target.Input ? filled_in(*target.Input, keywords)
                      : bus        ? std::string("{}")
@@ -385,6 +399,7 @@ Result<std::vector<delivery::Request>> requests_of(const ScheduleRecord& record,
     request.event.role_arn = text_of(target.RoleArn);
     // A FIFO queue recognises the occurrence, too.
     if (request.event.dedupe_id.empty() && !request.event.group_id.empty()) request.event.dedupe_id = request.event.id;
+    if (by_attempt) request.via = kAttemptHandler;
     request.policy = policy;
     request.dedupe_key = i == 0 ? dedupe_key : fmt::format("{}#{}", dedupe_key, i);
   }

@@ -37,6 +37,11 @@ std::string filled_in(std::string_view input, const Keywords& keywords);
 Result<std::vector<delivery::Request>> requests_of(const ScheduleRecord& record, SystemTime scheduled,
                                                    const std::string& dedupe_key);
 
+// The handler of Targets by which events go whose input names the attempt: fills the number in and gives the event to
+// the ARN's own handler.
+inline constexpr std::string_view kAttemptHandler = "scheduler-attempt";
+delivery::Handler attempt_handler(const delivery::Targets& targets);
+
 // A UUID that depends on the text alone.
 std::string uuid_of(std::string_view text);
 

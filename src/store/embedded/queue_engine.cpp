@@ -143,7 +143,7 @@ Awaitable<Result<std::vector<Leased>>> QueueEngine::lease(QueueName queue, Lease
   if (request.duration.count() < 0 || request.duration > std::chrono::days(3'660)) {
     co_return fail(ErrorCode::kInvalid, "a lease's duration is out of range");
   }
-  const bool waits = request.wait_until > clock_.steady_now();
+  const bool waits = request.wait_until > Reactor::current().steady_now();
   const Ticket ticket = ++last_ticket_;
   LeaseAnswer answer;
   const QueueCore::LeaseTerms terms{

@@ -1,0 +1,381 @@
+// A seeded simulation of scheduler, delivery and queue on a virtual clock: targets that fail, throttle, refuse and are
+// slow, and servers that are killed between any two durable steps and started again. The engines are the real ones;
+// their store and queue are kept in memory, where they survive the servers.
+//
+// What must hold. Every occurrence of every schedule is delivered or dead-lettered, and nothing else is. It is handed
+// to delivery once, whatever is killed when, as long as a server comes back within delivery's window of five minutes.
+// Without a kill it is delivered once.
+//
+// A failing seed is printed; MAYFLY_TEST_SEED=<seed> runs it alone, MAYFLY_TEST_SEEDS=<count> another number of them.
+#include <fmt/core.h>
+
+#include <random>
+#include <set>
+
+#include "base/log.h"
+#include "delivery/fake_queue.h"
+#include "delivery/parcel.h"
+#include "services/scheduler/record.h"
+#include "services/scheduler/target.h"
+#include "services/scheduler/test_world.h"
+
+namespace mayfly::scheduler::testing {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::milliseconds;
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+using Random = std::mt19937_64;
+
+// A server dies at one of its durable steps: what follows never happens.
+struct Fate {
+  std::uint64_t steps_left = 0;  // 0: it lives on
+  bool dead = false;
+
+  Awaitable<void> step() {
+    if (steps_left > 0 && --steps_left == 0) dead = true;
+    Signal for_ever;
+    if (dead) co_await for_ever.wait_until(kNoDeadline);
+  }
+};
+
+// The queue of all servers, with each durable write between two steps of fate.
+class MortalQueue final : public store::Queue {
+ public:
+  MortalQueue(delivery::FakeQueue& queue, Fate& fate) : queue_(queue), fate_(fate) {}
+  std::map<std::string, int> accepted;  // messages by the id of their event
+
+  Awaitable<Result<void>> configure(store::QueueName queue, store::QueueSettings settings) override {
+    co_return co_await queue_.configure(queue, settings);
+  }
+  Awaitable<Result<void>> remove(store::QueueName queue) override { co_return co_await queue_.remove(queue); }
+  Awaitable<Result<std::vector<store::QueueName>>> list(std::string prefix) override {
+    co_return co_await queue_.list(prefix);
+  }
+  Awaitable<Result<std::vector<store::Published>>> publish(store::QueueName queue,
+                                                           std::vector<store::NewMessage> messages) override {
+    co_await fate_.step();
+    auto done = co_await queue_.publish(queue, std::move(messages));
+    co_await fate_.step();
+    co_return done;
+  }
+  Awaitable<Result<void>> publish_to_many(std::vector<Fanout> messages) override {
+    co_await fate_.step();
+    for (auto& one : messages) {
+      const auto parcel = delivery::parcel_from_text(one.message.body);
+      const auto before = queue_.queues[one.queue.str()].messages.size();
+      std::vector<Fanout> single;
+      single.push_back(std::move(one));
+      const auto name = single.front().queue.str();
+      [[maybe_unused]] const auto done = co_await queue_.publish_to_many(std::move(single));
+      if (queue_.queues[name].messages.size() > before && parcel) ++accepted[name + " " + parcel->event.id];
+    }
+    co_await fate_.step();
+    co_return Result<void>();
+  }
+  Awaitable<Result<std::vector<store::Leased>>> lease(store::QueueName queue, store::LeaseRequest request) override {
+    co_await fate_.step();
+    co_return co_await queue_.lease(queue, request);
+  }
+  Awaitable<Result<void>> extend(store::QueueName queue, store::LeaseToken token,
+                                 std::chrono::microseconds duration) override {
+    co_return co_await queue_.extend(queue, token, duration);
+  }
+  Awaitable<Result<void>> release(store::QueueName queue, store::LeaseToken token, std::chrono::microseconds delay,
+                                  std::string state) override {
+    co_await fate_.step();
+    auto done = co_await queue_.release(queue, token, delay, std::move(state));
+    co_await fate_.step();
+    co_return done;
+  }
+  Awaitable<Result<void>> acknowledge(store::QueueName queue, store::LeaseToken token) override {
+    co_await fate_.step();
+    auto done = co_await queue_.acknowledge(queue, token);
+    co_await fate_.step();
+    co_return done;
+  }
+  Awaitable<std::vector<Result<void>>> acknowledge_all(store::QueueName queue,
+                                                       std::vector<store::LeaseToken> tokens) override {
+    co_await fate_.step();
+    co_return co_await queue_.acknowledge_all(queue, std::move(tokens));
+  }
+  Awaitable<Result<void>> purge(store::QueueName queue) override { co_return co_await queue_.purge(queue); }
+  Awaitable<Result<store::QueueCounts>> counts(store::QueueName queue) override {
+    co_return co_await queue_.counts(queue);
+  }
+  Awaitable<Result<std::vector<store::PeekedMessage>>> peek(store::QueueName queue, std::uint64_t after,
+                                                            std::size_t limit) override {
+    co_return co_await queue_.peek(queue, after, limit);
+  }
+  Awaitable<Result<void>> take_out(store::QueueName queue, std::string id) override {
+    co_return co_await queue_.take_out(queue, id);
+  }
+
+ private:
+  delivery::FakeQueue& queue_;
+  Fate& fate_;
+};
+
+struct Planned {
+  std::string key;
+  std::string name;
+  std::string body;  // of CreateSchedule
+  std::string generation;
+  std::vector<SystemTime> due;
+};
+
+class Simulation {
+ public:
+  explicit Simulation(std::uint64_t seed) : random_(seed) {}
+
+  // "" or what is wrong.
+  std::string run() {
+    horizon_ = clock_.now() + minutes(60 + pick(120));
+    begin_server();
+    const auto count = 1 + pick(4);
+    for (std::uint64_t i = 0; i < count && wrong_.empty(); ++i) plan_schedule(i);
+    while (clock_.now() < horizon_ && wrong_.empty()) {
+      if (pick(12) == 0) fate_.steps_left = 1 + pick(60);
+      if (pick(25) == 0 && !planned_.empty()) touch(planned_[pick(planned_.size())]);
+      advance(random_step());
+      if (fate_.dead) end_server_and_begin();
+    }
+    // From here on everything works, and what waits is worked off.
+    fate_.steps_left = 0;
+    calm_ = true;
+    if (fate_.dead) end_server_and_begin();
+    for (int i = 0; i < 30 && wrong_.empty(); ++i) advance(minutes(6));
+    if (wrong_.empty()) check();
+    stop();
+    return wrong_;
+  }
+
+ private:
+  std::uint64_t pick(std::uint64_t below) { return random_() % below; }
+  std::chrono::nanoseconds random_step() {
+    return pick(3) == 0 ? std::chrono::nanoseconds(milliseconds(1 + pick(5'000)))
+                        : std::chrono::nanoseconds(seconds(10 + pick(300)));
+  }
+
+  void begin_server() {
+    fate_.dead = false;
+    reactors_ = std::make_unique<Reactors>(clock_, 1);
+    scope_ = std::make_unique<Scope>("simulation");
+    targets_ = std::make_unique<delivery::Targets>();
+    targets_->add("sqs",
+                  [this](delivery::Arn arn, delivery::Event event) { return take(std::move(arn), std::move(event)); });
+    delivery::DeliverySettings settings;
+    settings.seed = 1 + pick(1'000'000);
+    delivery_ = std::make_unique<delivery::Delivery>(queue_, *targets_, *reactors_, clock_, settings);
+    const auto submit = [this](std::vector<delivery::Request> requests) {
+      return delivery_->submit_all(std::move(requests));
+    };
+    scheduler_ = std::make_unique<Scheduler>(store_, submit, supports_test_targets, clock_, SchedulerSettings{});
+    store_.hop = [this] { return fate_.step(); };
+    const bool started = task([this]() -> Awaitable<void> {
+      const auto loaded = co_await scheduler_->load();
+      const auto taken_up = co_await delivery_->start();
+      if (!loaded || !taken_up) wrong_ = "a server does not start";
+      scheduler_->start(reactors_->at(0));
+    });
+    if (!started) wrong_ = "a server does not come to an end of its start";
+  }
+  // Nothing is finished, told or waited for.
+  void kill_server() {
+    ++kills_;
+    slow_ = 0;
+    reactors_.reset();
+    scheduler_.reset();
+    delivery_.reset();
+    scope_.reset();
+  }
+  void end_server_and_begin() {
+    kill_server();
+    const bool long_away = pick(8) == 0;
+    const auto away =
+        long_away ? std::chrono::nanoseconds(minutes(6 + pick(60))) : std::chrono::nanoseconds(seconds(pick(50)));
+    long_away_ = long_away_ || long_away;
+    clock_.advance(away);
+    fate_.steps_left = calm_ || pick(4) != 0 ? 0 : 1 + pick(30);
+    begin_server();
+    // Killed in its start: again, and in peace.
+    if (fate_.dead) {
+      wrong_.clear();
+      kill_server();
+      fate_.steps_left = 0;
+      begin_server();
+    }
+  }
+  void stop() {
+    task([this]() -> Awaitable<void> {
+      co_await scheduler_->stop();
+      co_await delivery_->stop(seconds(1));
+      co_await delivery_->join();
+    });
+    kill_server();
+  }
+
+  void settle() {
+    for (int i = 0; i < 100'000 && !fate_.dead; ++i) {
+      if (reactors_->at(0).poll() == 0) return;
+    }
+  }
+  bool task(std::function<Awaitable<void>()> work) {
+    bool done = false;
+    scope_->spawn(reactors_->at(0), "task", [&done, work = std::move(work)]() -> Awaitable<void> {
+      co_await work();
+      done = true;
+    });
+    settle();
+    return done || fate_.dead;
+  }
+  void advance(std::chrono::nanoseconds by) {
+    while (by > by.zero() && !fate_.dead) {
+      // Time does not jump over what an attempt under way has to do meanwhile (renewing its lease).
+      const auto part = std::min<std::chrono::nanoseconds>(by, slow_ > 0 ? seconds(2) : minutes(10));
+      clock_.advance(part);
+      settle();
+      by -= part;
+    }
+  }
+
+  Awaitable<delivery::Attempt> take(delivery::Arn arn, delivery::Event event) {
+    delivery::Attempt out;
+    // A dead letter has an id of its own and its event's payload.
+    const auto payload = parse_json(event.payload);
+    const std::string occurrence(payload ? get_string(*payload, "id") : std::string_view());
+    if (!calm_ && pick(6) == 0) {
+      Signal never;
+      const auto until = clock_.steady_now() + seconds(1 + pick(40));
+      ++slow_;
+      co_await never.wait_until(until);
+      --slow_;
+    }
+    // What a dead server still computes reaches nobody.
+    if (fate_.dead) co_return out;
+    if (!calm_ && arn.resource != "dead") {
+      const auto luck = pick(10);
+      if (luck < 2) out.kind = delivery::Attempt::Kind::kRetry;
+      if (luck == 2) out.kind = delivery::Attempt::Kind::kThrottled;
+      if (luck == 3) out.kind = delivery::Attempt::Kind::kRefused;
+    }
+    if (out.kind == delivery::Attempt::Kind::kDone) ++(arn.resource == "dead" ? dead_ : delivered_)[occurrence];
+    co_return out;
+  }
+
+  std::string random_expression() {
+    static const std::vector<std::string> kAll{
+        "rate(1 minute)",          "rate(7 minutes)",        "rate(1 hour)",
+        "cron(0/5 * * * ? *)",     "cron(13,14 * * * ? *)",  "cron(* 1 ? * THU *)",
+        "at(2026-01-01T00:41:07)", "at(2026-01-01T00:20:00)"};
+    return kAll[pick(kAll.size())];
+  }
+
+  void plan_schedule(std::uint64_t number) {
+    Planned one;
+    one.name = fmt::format("s{}", number);
+    one.key = schedule_key({.account = "000000000000", .region = "us-east-1"}, "default", one.name);
+    const auto expression = random_expression();
+    const auto window = pick(4) == 0 ? R"({"Mode":"FLEXIBLE","MaximumWindowInMinutes":9})" : R"({"Mode":"OFF"})";
+    one.body =
+        fmt::format(R"j({{"FlexibleTimeWindow":{},"ScheduleExpression":"{}","EndDate":{},)j", window, expression,
+                    epoch_seconds(horizon_)) +
+        (pick(2) == 0 ? R"("ActionAfterCompletion":"DELETE",)" : "") + kQueueTarget +
+        R"(,"DeadLetterConfig":{"Arn":"arn:aws:sqs:us-east-1:000000000000:dead"},"RetryPolicy":{"MaximumRetryAttempts":)" +
+        fmt::format("{}}}}}}}", pick(5));
+    const auto now = clock_.now();
+    if (call("POST", one, one.body) != 200) wrong_ = "a schedule is not created: " + one.body;
+    if (!wrong_.empty()) return;
+    const auto entry = store_.entries.find(one.key);
+    if (entry == store_.entries.end()) return;
+    auto record = schedule_from_text(one.key, entry->second.value);
+    one.generation = record->generation;
+    const auto parsed = schedule::Schedule::parse(expression, schedule::Dialect::kScheduler);
+    for (auto after = now - std::chrono::microseconds(1);;) {
+      const auto due = parsed->next_after(after, now);
+      const bool one_time = parsed->kind() == schedule::Schedule::Kind::kAt;
+      if (!due || (!one_time && *due >= horizon_)) break;
+      // A cron schedule begins behind the moment of its creation.
+      if (parsed->kind() != schedule::Schedule::Kind::kCron || *due > now) one.due.push_back(*due);
+      after = *due;
+    }
+    planned_.push_back(std::move(one));
+  }
+  // A new description, which moves nothing.
+  void touch(const Planned& one) {
+    const auto status = call("PUT", one, R"({"Description":"touched",)" + one.body.substr(1));
+    if (status != 200 && status != 404 && status != 409 && !fate_.dead) wrong_ = "an update is refused";
+  }
+  int call(const char* method, const Planned& one, std::string body) {
+    int status = 0;
+    json::value answer;
+    task([&]() -> Awaitable<void> {
+      return call_service(scheduler_.get(), method, "/schedules/" + one.name, body, &status, &answer);
+    });
+    return status;
+  }
+
+  void check() {
+    std::set<std::string> expected;
+    for (const auto& one : planned_) {
+      for (const auto due : one.due) {
+        const auto id = uuid_of(fmt::format("{}/{}", one.generation, due.time_since_epoch().count()));
+        expected.insert(id);
+        const auto text = fmt::format("{} of {}", iso8601_millis(due), one.body);
+        if (!delivered_.contains(id) && !dead_.contains(id)) wrong_ = "lost: " + text;
+        const auto handed_over = queue_.accepted["delivery/arn:aws:sqs:us-east-1:000000000000:jobs " + id];
+        if (handed_over != 1 && !long_away_) wrong_ = fmt::format("handed over {} times: {}", handed_over, text);
+        if (delivered_[id] > 1 && kills_ == 0) wrong_ = "delivered twice: " + text;
+      }
+    }
+    for (const auto& [id, times] : delivered_) {
+      if (times > 0 && !expected.contains(id)) wrong_ = "invented: " + id;
+    }
+    for (const auto& [name, content] : memory_.queues) {
+      if (!content.messages.empty()) wrong_ = "something still waits in " + name;
+    }
+  }
+
+  Random random_;
+  VirtualClock clock_;
+  Fate fate_;
+  MemoryStore store_;
+  delivery::FakeQueue memory_{clock_};
+  MortalQueue queue_{memory_, fate_};
+  SystemTime horizon_;
+  std::vector<Planned> planned_;
+  std::map<std::string, int> delivered_;
+  std::map<std::string, int> dead_;
+  bool calm_ = false;
+  bool long_away_ = false;
+  int kills_ = 0;
+  int slow_ = 0;  // attempts under way that take their time
+  std::string wrong_;
+  std::unique_ptr<Reactors> reactors_;
+  std::unique_ptr<Scope> scope_;
+  std::unique_ptr<delivery::Targets> targets_;
+  std::unique_ptr<delivery::Delivery> delivery_;
+  std::unique_ptr<Scheduler> scheduler_;
+};
+
+std::uint64_t number_from(const char* variable, std::uint64_t fallback) {
+  const char* text = std::getenv(variable);  // NOLINT(concurrency-mt-unsafe): before any thread
+  return text == nullptr ? fallback : std::stoull(text);
+}
+
+TEST(SchedulerSimulation, NothingIsLostInventedOrHandedOverTwice) {
+  static RealClock real;
+  configure_log(Level::kError, LogFormat::kText, real);
+  const auto only = number_from("MAYFLY_TEST_SEED", 0);
+  const auto count = only != 0 ? 1 : number_from("MAYFLY_TEST_SEEDS", 1'000);
+  for (std::uint64_t i = 0; i < count; ++i) {
+    const auto seed = only != 0 ? only : i + 1;
+    const auto wrong = Simulation(seed).run();
+    ASSERT_TRUE(wrong.empty()) << "MAYFLY_TEST_SEED=" << seed << ": " << wrong;
+  }
+}
+
+}  // namespace
+}  // namespace mayfly::scheduler::testing
