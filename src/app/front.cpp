@@ -177,7 +177,8 @@ Awaitable<void> Front::handle_api(http::Request& request, http::ResponseWriter& 
   if (!authenticated) co_return;
   const aws::Verified& caller = authenticated->caller;
   if (caller.service == "mayfly") {
-    co_await own_.handle(request, response);
+    ReadRequest read_request(request, std::move(authenticated->body));
+    co_await own_.handle(read_request, response);
     co_return;
   }
   const auto service = services_.find(caller.service);
@@ -192,6 +193,8 @@ Awaitable<void> Front::handle_api(http::Request& request, http::ResponseWriter& 
   context.region = caller.region;
   context.host = request.head.headers.get("Host");
   context.tls = request.is_tls();
+  context.path = request.head.path();
+  context.response = &response;
   co_await service->second->serve(context, request, std::move(authenticated->body), response);
 }
 

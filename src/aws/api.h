@@ -39,6 +39,7 @@ struct ErrorModel {
   // the same there.
   std::string_view query_code = {};
   int query_status = 0;
+  std::string_view query_message = {};  // instead of its message there; "": the same
 };
 
 // The request or the response of an operation that has none.
@@ -71,6 +72,8 @@ struct CallContext {
   std::string region;  // of the credential scope
   std::string host;    // Host header as sent
   bool tls = false;
+  std::string path;                          // of the request, as sent: some services name their resource in it
+  http::ResponseWriter* response = nullptr;  // to hear that the peer has gone; null where there is none
 };
 
 // Errors that every service shares.
