@@ -31,6 +31,7 @@
 #include "sandbox/runtimes.h"
 #include "services/events/events.h"
 #include "services/lambda/lambda.h"
+#include "services/sqs/sqs.h"
 #include "store/embedded/embedded.h"
 
 namespace mayfly::app {
@@ -122,6 +123,7 @@ class World {
   std::unique_ptr<delivery::Delivery> delivery_;
   std::unique_ptr<lambda::Lambda> lambda_;
   std::unique_ptr<events::Events> events_;
+  std::unique_ptr<sqs::Sqs> sqs_;
   std::unique_ptr<OwnApi> own_api_;
   std::unique_ptr<Front> front_;
   std::unique_ptr<http::Server> server_;
@@ -173,6 +175,9 @@ Result<void> World::start_services() {
       std::make_unique<delivery::Delivery>(store_->queue(), targets_, *reactors_, clock_, delivery::DeliverySettings{});
   delivery_->report_to(metrics_);
   lambda_->deliver_through(targets_, *delivery_);
+  sqs_ = std::make_unique<sqs::Sqs>(store_->key_value(), store_->queue(), clock_,
+                                    sqs::SqsSettings{.account = config_.account, .region = config_.region});
+  sqs_->add_to(targets_);
   make_events();
   Result<void> loaded;
   run_on(reactors_->at(0), *scope_, "load", [&]() -> Awaitable<void> { loaded = co_await load_services(); });
@@ -192,6 +197,7 @@ void World::make_events() {
 Awaitable<Result<void>> World::load_services() {
   auto loaded = co_await lambda_->load();
   if (loaded) loaded = co_await events_->load();
+  if (loaded) loaded = co_await sqs_->load();
   if (loaded) loaded = co_await delivery_->start();
   if (loaded) events_->start(reactors_->at(0));
   co_return loaded;
@@ -204,6 +210,7 @@ Result<void> World::listen() {
                     .logs = logs_.get(),
                     .metrics = &metrics_,
                     .runtimes = &*runtimes_,
+                    .sqs = sqs_.get(),
                     .account = config_.account,
                     .region = config_.region,
                     .capabilities_json = capabilities_json_};
@@ -216,6 +223,7 @@ Result<void> World::listen() {
   front_ = std::make_unique<Front>(clock_, std::move(front_settings), *own_api_, *lambda_);
   front_->add_service("lambda", lambda_->service());
   front_->add_service("events", events_->service());
+  front_->add_service("sqs", sqs_->service());
   server_ = std::make_unique<http::Server>(
       *reactors_, http::ServerLimits{},
       [this](http::Request& request, http::ResponseWriter& response) { return front_->handle(request, response); });
@@ -257,10 +265,12 @@ Result<void> World::start(sandbox::LauncherProcess launcher, sandbox::Runtimes r
 void World::stop() {
   const auto bound = std::chrono::seconds(config_.drain_timeout);
   if (own_api_) own_api_->stop();
+  if (sqs_) sqs_->interrupt();  // long polls do not hold up the drain
   if (server_ && !server_->drain_blocking(bound)) log(Level::kWarn, "connections were cut at the end of the drain");
   if (events_) run_on(reactors_->at(0), *scope_, "events", [&] { return events_->stop(); });
   if (delivery_) run_on(reactors_->at(0), *scope_, "delivery", [&] { return delivery_->stop(bound); });
   if (lambda_) run_on(reactors_->at(0), *scope_, "lambda", [&] { return lambda_->stop(); });
+  if (sqs_) run_on(reactors_->at(0), *scope_, "queues", [&] { return sqs_->stop(); });
   if (dispatcher_) run_on(reactors_->at(0), *scope_, "stop", [&] { return dispatcher_->stop(bound); });
   if (delivery_) run_on(reactors_->at(0), *scope_, "attempts", [&] { return delivery_->join(); });
   if (launcher_) run_on(reactors_->at(0), *scope_, "launcher", [&] { return launcher_->shutdown(); });
@@ -274,6 +284,7 @@ void World::stop() {
   events_.reset();
   lambda_.reset();
   delivery_.reset();
+  sqs_.reset();
   dispatcher_.reset();
   launcher_.reset();
   logs_.reset();
