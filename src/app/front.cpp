@@ -263,6 +263,8 @@ Awaitable<void> Front::handle_api(http::Request& request, http::ResponseWriter& 
     return authorizer_.check(call, facts, model, operation, document);
   };
   context.authorize = &authorize;
+  context.path = request.head.path();
+  context.response = &response;
   co_await service->second->serve(context, request, std::move(authenticated->body), response);
 }
 

@@ -9,6 +9,7 @@
 #include "app/front.h"
 #include "app/own_schedules.h"
 #include "app/test_clock.h"
+#include "app/queues_api.h"
 #include "base/encoding.h"
 #include "base/time_format.h"
 #include "dispatch/dispatcher.h"
@@ -160,6 +161,9 @@ Awaitable<void> OwnApi::handle(http::Request& request, http::ResponseWriter& res
   } else if (path.starts_with("/_mayfly/schedules")) {
     co_await serve_schedules(*parts_.scheduler, request, response);
   } else {
+    QueuesApiParts queues{.sqs = parts_.sqs, .clock = parts_.clock, .account = parts_.account, .region = parts_.region};
+    const bool handled = co_await handle_queues(std::move(queues), request, response);
+    if (handled) co_return;
     http::Response missing;
     missing.head.status = 404;
     missing.body = R"({"message":"no such path; see docs/own-api.md"})";

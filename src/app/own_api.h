@@ -25,6 +25,9 @@ class Metrics;
 namespace mayfly::sandbox {
 class Runtimes;
 }
+namespace mayfly::sqs {
+class Sqs;
+}
 
 namespace mayfly::app {
 
@@ -43,6 +46,7 @@ struct OwnApiParts {
   delivery::Delivery* delivery;
   scheduler::Scheduler* scheduler;
   TestClock* test_clock;  // null: real time
+  sqs::Sqs* sqs;
   std::string account;
   std::string region;
   std::string capabilities_json;
@@ -51,7 +55,8 @@ struct OwnApiParts {
 class OwnApi {
  public:
   explicit OwnApi(OwnApiParts parts) : parts_(std::move(parts)) {}
-  // GET /_mayfly/status, runtimes, instances, metrics, logs?function=NAME&limit=N[&follow=1] (JSON lines).
+  // GET /_mayfly/status, runtimes, instances, metrics, logs?function=NAME&limit=N[&follow=1] (JSON lines), and queues
+  // (queues_api.h).
   Awaitable<void> handle(http::Request& request, http::ResponseWriter& response);
   Awaitable<void> metrics(http::ResponseWriter& response);
   // GET /_mayfly/deliveries[?target=ARN&via=NAME&after=N&limit=N].
