@@ -6,9 +6,11 @@
 // Concurrency. handle() runs on each connection's reactor; the front holds no state that changes.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "aws/api.h"
 #include "aws/sigv4.h"
@@ -32,7 +34,14 @@ class Front {
  public:
   Front(const Clock& clock, FrontSettings settings, OwnApi& own, lambda::Lambda& lambda);
 
+  // What a service answers without a signature, because the request itself is the proof (a link with a token).
+  struct OpenDoor {
+    std::function<bool(const http::RequestHead&)> is_for;
+    std::function<Awaitable<void>(http::Request&, http::ResponseWriter&)> serve;
+  };
+
   // Bound once, before the first request.
+  void add_open_door(OpenDoor door);
   void add_service(const std::string& signing_name, const aws::Service& service);
 
   Awaitable<void> handle(http::Request& request, http::ResponseWriter& response);
@@ -48,6 +57,7 @@ class Front {
   // An error in the form of the service that the request claims to be for.
   Awaitable<void> refuse(const http::RequestHead& head, http::ResponseWriter& response, const aws::ApiError& error,
                          std::string request_id);
+  [[nodiscard]] const OpenDoor* open_door(const http::RequestHead& head) const;
   Awaitable<void> handle_api(http::Request& request, http::ResponseWriter& response);
   Awaitable<void> handle_function_url(http::Request& request, http::ResponseWriter& response);
 
@@ -56,6 +66,7 @@ class Front {
   OwnApi& own_;
   lambda::Lambda& lambda_;
   std::map<std::string, const aws::Service*, std::less<>> services_;
+  std::vector<OpenDoor> open_doors_;
 };
 
 // Writes an error in the form of the JSON protocols.

@@ -31,6 +31,7 @@
 #include "sandbox/runtimes.h"
 #include "services/events/events.h"
 #include "services/lambda/lambda.h"
+#include "services/sns/sns.h"
 #include "store/embedded/embedded.h"
 
 namespace mayfly::app {
@@ -100,6 +101,7 @@ class World {
   Result<void> open_stores();
   Result<void> start_services();
   void make_events();
+  void make_sns();
   Awaitable<Result<void>> load_services();
   Result<void> listen();
 
@@ -122,6 +124,7 @@ class World {
   std::unique_ptr<delivery::Delivery> delivery_;
   std::unique_ptr<lambda::Lambda> lambda_;
   std::unique_ptr<events::Events> events_;
+  std::unique_ptr<sns::Sns> sns_;
   std::unique_ptr<OwnApi> own_api_;
   std::unique_ptr<Front> front_;
   std::unique_ptr<http::Server> server_;
@@ -174,6 +177,7 @@ Result<void> World::start_services() {
   delivery_->report_to(metrics_);
   lambda_->deliver_through(targets_, *delivery_);
   make_events();
+  make_sns();
   Result<void> loaded;
   run_on(reactors_->at(0), *scope_, "load", [&]() -> Awaitable<void> { loaded = co_await load_services(); });
   return loaded;
@@ -188,10 +192,25 @@ void World::make_events() {
   targets_.add("events", events_->target_handler());
 }
 
+void World::make_sns() {
+  sns::SnsSettings settings;
+  settings.account = config_.account;
+  settings.region = config_.region;
+  const sns::Sns::Submit submit = [this](std::vector<delivery::Request> requests) {
+    return delivery_->submit_all(std::move(requests));
+  };
+  const sns::Sns::Deliver deliver = [this](std::string arn, delivery::Event event) {
+    return targets_.deliver(std::move(arn), std::move(event));
+  };
+  sns_ = std::make_unique<sns::Sns>(store_->key_value(), submit, deliver, *pool_, clock_, std::move(settings));
+  sns_->add_to(targets_);
+}
+
 // Delivery starts when every target is there, and whoever hands events over to it starts after it.
 Awaitable<Result<void>> World::load_services() {
   auto loaded = co_await lambda_->load();
   if (loaded) loaded = co_await events_->load();
+  if (loaded) loaded = co_await sns_->load();
   if (loaded) loaded = co_await delivery_->start();
   if (loaded) events_->start(reactors_->at(0));
   co_return loaded;
@@ -216,6 +235,11 @@ Result<void> World::listen() {
   front_ = std::make_unique<Front>(clock_, std::move(front_settings), *own_api_, *lambda_);
   front_->add_service("lambda", lambda_->service());
   front_->add_service("events", events_->service());
+  front_->add_service("sns", sns_->service());
+  front_->add_open_door(
+      {.is_for = &sns::Sns::is_open, .serve = [this](http::Request& request, http::ResponseWriter& response) {
+         return sns_->serve_open(request, response);
+       }});
   server_ = std::make_unique<http::Server>(
       *reactors_, http::ServerLimits{},
       [this](http::Request& request, http::ResponseWriter& response) { return front_->handle(request, response); });
@@ -229,6 +253,7 @@ Result<void> World::listen() {
   std::string host = config_.listen.substr(0, config_.listen.rfind(':'));
   if (host == "0.0.0.0" || host == "[::]" || host.empty()) host = "127.0.0.1";
   endpoint_ = fmt::format("{}://{}:{}", tls ? "https" : "http", host, port_);
+  sns_->set_endpoint(endpoint_);
   return {};
 }
 
@@ -272,6 +297,7 @@ void World::stop() {
   pool_.reset();
   if (reactors_) reactors_->stop();
   events_.reset();
+  sns_.reset();
   lambda_.reset();
   delivery_.reset();
   dispatcher_.reset();

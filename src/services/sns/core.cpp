@@ -50,6 +50,16 @@ Awaitable<aws::ApiResult<void>> Core::submit_one(delivery::Request request) {
   co_return co_await submit_all(std::move(requests));
 }
 
+Signer Core::signer() const {
+  const std::lock_guard lock(signer_mutex_);
+  return signer_;
+}
+
+void Core::set_signer(Signer signer) {
+  const std::lock_guard lock(signer_mutex_);
+  signer_ = std::move(signer);
+}
+
 std::string Core::next_sequence() {
   // Grows with the clock over restarts, and by one where the clock stands still.
   const auto now = static_cast<std::uint64_t>(clock.now().time_since_epoch().count());

@@ -55,13 +55,18 @@ struct Core {
   Table<SubscriptionRecord> subscriptions;
   Deduplication deduplication;
   std::atomic<std::uint64_t> last_sequence{0};
-  BlockingPool calls;  // to HTTP endpoints, which may be slow
-  std::optional<SigningKey> key;
-  Signer signer;
+  BlockingPool calls;             // to HTTP endpoints, which may be slow
+  std::optional<SigningKey> key;  // from load() on
 
+  [[nodiscard]] Signer signer() const;
+  void set_signer(Signer signer);
   [[nodiscard]] std::string next_sequence();
   Awaitable<aws::ApiResult<void>> submit_all(std::vector<delivery::Request> requests);
   Awaitable<aws::ApiResult<void>> submit_one(delivery::Request request);
+
+ private:
+  mutable std::mutex signer_mutex_;
+  Signer signer_;
 };
 
 template <typename Op>

@@ -55,33 +55,35 @@ aws::ApiResult<void> check_for_topic(const TopicRecord& topic, Message& message)
 class Signatures {
  public:
   Signatures(const Core& core, const TopicRecord& topic, const Message& message)
-      : core_(core), topic_(topic), message_(message) {}
+      : signer_(core.signer()), topic_(topic), message_(message) {}
+  [[nodiscard]] const Signer& signer() const { return signer_; }
   const Signed& of(const std::string& body) {
     const auto found = made_.find(body);
     if (found != made_.end()) return found->second;
-    return made_.emplace(body, sign_notification(core_.signer, topic_, message_, body)).first->second;
+    return made_.emplace(body, sign_notification(signer_, topic_, message_, body)).first->second;
   }
 
  private:
-  const Core& core_;
+  Signer signer_;
   const TopicRecord& topic_;
   const Message& message_;
   std::map<std::string, Signed> made_;
 };
 
-delivery::Request request_for(const Core& core, const TopicRecord& topic, const SubscriptionRecord& subscription,
-                              const Message& message, Signatures& signatures) {
+delivery::Request request_for(const TopicRecord& topic, const SubscriptionRecord& subscription, const Message& message,
+                              Signatures& signatures) {
   const auto& body = message.body_for(subscription.protocol);
   delivery::Request request;
   if (subscription.protocol == "http" || subscription.protocol == "https") {
-    auto text = subscription.raw() ? body : notification(core.signer, signatures.of(body), subscription, message, body);
+    auto text =
+        subscription.raw() ? body : notification(signatures.signer(), signatures.of(body), subscription, message, body);
     request = endpoint_request(subscription, "Notification", message.id, std::move(text));
   } else {
     request.target_arn = subscription.endpoint;
     request.event.id = uuid4();
     request.event.source_arn = topic.arn();
     if (subscription.protocol == "lambda") {
-      request.event.payload = lambda_event(core.signer, signatures.of(body), subscription, message, body);
+      request.event.payload = lambda_event(signatures.signer(), signatures.of(body), subscription, message, body);
     } else if (subscription.raw()) {
       request.event.payload = body;
       request.event.message_attributes = queue_attributes(message);
@@ -89,7 +91,7 @@ delivery::Request request_for(const Core& core, const TopicRecord& topic, const 
       // FIFO topics' messages are not signed.
       static const Signed kNone;
       const auto& signature = topic.fifo() ? kNone : signatures.of(body);
-      request.event.payload = notification(core.signer, signature, subscription, message, body);
+      request.event.payload = notification(signatures.signer(), signature, subscription, message, body);
     }
     if (message.group_id) request.event.group_id = *message.group_id;
     if (message.dedupe_id && subscription.endpoint.ends_with(".fifo")) request.event.dedupe_id = *message.dedupe_id;
@@ -109,7 +111,7 @@ void collect(const Core& core, const TopicRecord& topic, const Message& message,
                                         message.body_for(subscription->protocol))) {
       continue;
     }
-    requests.push_back(request_for(core, topic, *subscription, message, signatures));
+    requests.push_back(request_for(topic, *subscription, message, signatures));
   }
 }
 

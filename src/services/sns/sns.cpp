@@ -186,14 +186,14 @@ Awaitable<Result<void>> Sns::load() {
   auto key = co_await read_or_make_key(core);
   if (!key) co_return std::unexpected(std::move(key.error()));
   core.key = std::move(*key);
-  core.signer.key = &*core.key;
+  set_endpoint(core.settings.endpoint_url);
   co_return Result<void>();
 }
 
 void Sns::set_endpoint(std::string url) {
   auto& core = impl_->core;
-  core.signer.certificate_url = url + certificate_path(*core.key);
-  core.signer.endpoint_url = std::move(url);
+  auto certificate = url + certificate_path(*core.key);
+  core.set_signer(Signer{.key = &*core.key, .certificate_url = std::move(certificate), .endpoint_url = std::move(url)});
 }
 
 aws::Service& Sns::service() { return impl_->service; }

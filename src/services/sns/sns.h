@@ -28,7 +28,8 @@ namespace mayfly::sns {
 struct SnsSettings {
   std::string account = "000000000000";
   std::string region = "us-east-1";
-  std::string ca_file;  // of https endpoints; "" : the system's store
+  std::string endpoint_url = "http://localhost:4566";  // until set_endpoint()
+  std::string ca_file;                                 // of https endpoints; "" : the system's store
 };
 
 class Sns {
@@ -45,7 +46,7 @@ class Sns {
 
   // On a reactor, before the first request.
   Awaitable<Result<void>> load();
-  // Where clients reach this server: what links in messages begin with. Before the first message.
+  // Where clients reach this server: what links in messages begin with. After load(); from any thread.
   void set_endpoint(std::string url);
   [[nodiscard]] aws::Service& service();
   // Events for "arn:aws:sns:..." are published; deliveries to HTTP endpoints are carried out.

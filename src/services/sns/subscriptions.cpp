@@ -122,7 +122,7 @@ aws::ApiResult<SubscriptionRecord> make_record(Core& core, const aws::CallContex
 Awaitable<aws::ApiResult<void>> ask_for_confirmation(Core& core, const TopicRecord& topic,
                                                      SubscriptionPtr subscription) {
   const auto id = uuid4();
-  auto body = confirmation(core.signer, topic, *subscription, id, core.clock.now());
+  auto body = confirmation(core.signer(), topic, *subscription, id, core.clock.now());
   auto request = endpoint_request(*subscription, "SubscriptionConfirmation", id, std::move(body));
   request.policy = delivery_policy(*subscription, topic);
   request.policy.dead_letter_arn.clear();
