@@ -101,6 +101,8 @@ void Front::add_service(const std::string& signing_name, const aws::Service& ser
   services_[signing_name] = &service;
 }
 
+void Front::add_open_door(OpenDoor door) { open_doors_.push_back(std::move(door)); }
+
 Awaitable<void> Front::handle(http::Request& request, http::ResponseWriter& response) {
   const std::string_view path = request.head.path();
   if (lambda_.is_function_url_host(request.head.headers.get("Host"))) {
@@ -114,9 +116,18 @@ Awaitable<void> Front::handle(http::Request& request, http::ResponseWriter& resp
     // A scraper on this machine needs no credentials; one from elsewhere signs for /_mayfly/metrics.
     co_await own_.refresh_delivery_gauges();
     co_await own_.metrics(response);
+  } else if (const auto* door = open_door(request.head)) {
+    co_await door->serve(request, response);
   } else {
     co_await handle_api(request, response);
   }
+}
+
+const Front::OpenDoor* Front::open_door(const http::RequestHead& head) const {
+  for (const auto& door : open_doors_) {
+    if (door.is_for(head)) return &door;
+  }
+  return nullptr;
 }
 
 Awaitable<void> Front::refuse(const http::RequestHead& head, http::ResponseWriter& response, const aws::ApiError& error,

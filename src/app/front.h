@@ -7,9 +7,11 @@
 // Concurrency. handle() runs on each connection's reactor; the front holds no state that changes.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "app/authorizer.h"
 #include "aws/api.h"
@@ -33,7 +35,14 @@ class Front {
  public:
   Front(const Clock& clock, FrontSettings settings, OwnApi& own, lambda::Lambda& lambda, const iam::Iam& iam);
 
+  // What a service answers without a signature, because the request itself is the proof (a link with a token).
+  struct OpenDoor {
+    std::function<bool(const http::RequestHead&)> is_for;
+    std::function<Awaitable<void>(http::Request&, http::ResponseWriter&)> serve;
+  };
+
   // Bound once, before the first request.
+  void add_open_door(OpenDoor door);
   void add_service(const std::string& signing_name, const aws::Service& service);
 
   // `service` as in its ARNs.
@@ -60,6 +69,7 @@ class Front {
   Awaitable<void> refuse(const http::RequestHead& head, http::ResponseWriter& response, const aws::ApiError& error,
                          std::string request_id);
   Awaitable<void> explain(const http::RequestHead& head, http::ResponseWriter& response, std::string request_id);
+  [[nodiscard]] const OpenDoor* open_door(const http::RequestHead& head) const;
   Awaitable<void> handle_api(http::Request& request, http::ResponseWriter& response);
   Awaitable<void> handle_function_url(http::Request& request, http::ResponseWriter& response);
 
@@ -70,6 +80,7 @@ class Front {
   const iam::Iam& iam_;
   Authorizer authorizer_;
   std::map<std::string, const aws::Service*, std::less<>> services_;
+  std::vector<OpenDoor> open_doors_;
 };
 
 // Writes an error in the form of the JSON protocols.

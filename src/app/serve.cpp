@@ -38,6 +38,7 @@
 #include "services/lambda/lambda.h"
 #include "services/scheduler/scheduler.h"
 #include "services/sqs/sqs.h"
+#include "services/sns/sns.h"
 #include "store/embedded/embedded.h"
 
 namespace mayfly::app {
@@ -112,6 +113,7 @@ class World {
   Result<void> start_services();
   void make_events();
   void make_scheduler();
+  void make_sns();
   Awaitable<Result<void>> load_services();
   Result<void> listen();
   // What engines go by (schedules, queues, retries): the clock that users may move, or the real one. Reactors, and
@@ -141,6 +143,7 @@ class World {
   std::unique_ptr<events::Events> events_;
   std::unique_ptr<scheduler::Scheduler> scheduler_;
   std::unique_ptr<sqs::Sqs> sqs_;
+  std::unique_ptr<sns::Sns> sns_;
   std::unique_ptr<OwnApi> own_api_;
   std::unique_ptr<Front> front_;
   std::atomic<Front*> platform_{nullptr};  // read by instances, which may start before the server listens
@@ -243,6 +246,7 @@ Result<void> World::start_services() {
   sqs_->add_to(targets_);
   make_events();
   make_scheduler();
+  make_sns();
   Result<void> loaded;
   run_on(reactors_->at(0), *scope_, "load", [&]() -> Awaitable<void> { loaded = co_await load_services(); });
   return loaded;
@@ -273,12 +277,27 @@ void World::make_scheduler() {
   }
 }
 
+void World::make_sns() {
+  sns::SnsSettings settings;
+  settings.account = config_.account;
+  settings.region = config_.region;
+  const sns::Sns::Submit submit = [this](std::vector<delivery::Request> requests) {
+    return delivery_->submit_all(std::move(requests));
+  };
+  const sns::Sns::Deliver deliver = [this](std::string arn, delivery::Event event) {
+    return targets_.deliver(std::move(arn), std::move(event));
+  };
+  sns_ = std::make_unique<sns::Sns>(store_->key_value(), submit, deliver, *pool_, time(), std::move(settings));
+  sns_->add_to(targets_);
+}
+
 // Delivery starts when every target is there, and whoever hands events over to it starts after it.
 Awaitable<Result<void>> World::load_services() {
   auto loaded = co_await lambda_->load();
   if (loaded) loaded = co_await events_->load();
   if (loaded) loaded = co_await scheduler_->load();
   if (loaded) loaded = co_await sqs_->load();
+  if (loaded) loaded = co_await sns_->load();
   if (loaded) loaded = co_await delivery_->start();
   if (loaded) events_->start(reactors_->at(0));
   if (loaded) lambda_->start_mappings();
@@ -310,6 +329,11 @@ Result<void> World::listen() {
   front_->add_service("events", events_->service());
   front_->add_service("scheduler", scheduler_->service());
   front_->add_service("sqs", sqs_->service());
+  front_->add_service("sns", sns_->service());
+  front_->add_open_door(
+      {.is_for = &sns::Sns::is_open, .serve = [this](http::Request& request, http::ResponseWriter& response) {
+         return sns_->serve_open(request, response);
+       }});
   server_ = std::make_unique<http::Server>(
       *reactors_, http::ServerLimits{},
       [this](http::Request& request, http::ResponseWriter& response) { return front_->handle(request, response); });
@@ -323,6 +347,7 @@ Result<void> World::listen() {
   std::string host = config_.listen.substr(0, config_.listen.rfind(':'));
   if (host == "0.0.0.0" || host == "[::]" || host.empty()) host = "127.0.0.1";
   endpoint_ = fmt::format("{}://{}:{}", tls ? "https" : "http", host, port_);
+  sns_->set_endpoint(endpoint_);
   return {};
 }
 
@@ -377,6 +402,7 @@ void World::stop() {
   if (reactors_) reactors_->stop();
   events_.reset();
   scheduler_.reset();
+  sns_.reset();
   lambda_.reset();
   delivery_.reset();
   sqs_.reset();
