@@ -22,8 +22,8 @@ using std::chrono::milliseconds;
 constexpr int kRetryRemovalMs = 20;
 constexpr std::chrono::seconds kSetupTimeout{10};
 // The pool is filled when no start needs the processor, and within kFillLatest in any case.
-constexpr milliseconds kFillAfter{10};
-constexpr milliseconds kFillLatest{60};
+constexpr milliseconds kFillAfter{20};
+constexpr milliseconds kFillLatest{80};
 constexpr int kPoolCheckMs = 10'000;
 // As many slots as a pool may never take: functions come first.
 constexpr std::size_t kSlotsForFunctions = 1024;
