@@ -96,6 +96,7 @@ Awaitable<void> Instance::run(std::shared_ptr<Instance> self) {
 }
 
 Awaitable<Result<void>> Instance::bring_up() {
+  begun_at_ = reactor_.steady_now();
   auto plan =
       engine_->runtimes.plan(target_->runtime, target_->handler, target_->code_directory, target_->layer_directories);
   if (!plan) co_return std::unexpected(plan.error());
@@ -105,14 +106,21 @@ Awaitable<Result<void>> Instance::bring_up() {
   auto started = co_await engine_->launcher.start(std::move(spec));
   if (!started) co_return std::unexpected(started.error());
   launched_at_ = reactor_.steady_now();
+  phases_.ready_made = started->ready_made;
+  phases_.code = started->code_time;
+  phases_.sandbox = std::max(microseconds(0), since(begun_at_, launched_at_) - phases_.code);
   // Weak: the pipe is this instance's, and a line after its end is nobody's.
   std::weak_ptr<Instance> weak = weak_from_this();
   output_ = std::make_unique<OutputPipe>(reactor_, std::move(started->output), [weak](std::string line) {
     if (auto self = weak.lock()) self->write_line(std::move(line));
   });
   if (closing_) co_return Result<void>();
+  std::function<void()> accepted = [weak] {
+    auto self = weak.lock();
+    if (self && !self->connected_at_) self->connected_at_ = self->reactor_.steady_now();
+  };
   listener_ = std::make_unique<http::AdoptedListener>(reactor_, std::move(started->runtime_api), runtime_api_limits(),
-                                                      runtime_api_handler(shared_from_this()));
+                                                      runtime_api_handler(shared_from_this()), std::move(accepted));
   set_timer(init_timer_, launched_at_ + engine_->settings.init_timeout, &Instance::timed_out);
   co_return Result<void>();
 }
@@ -187,7 +195,10 @@ void Instance::give_back() {
 void Instance::became_ready() {
   ready_ = true;
   clear_timer(init_timer_);
-  init_duration_ = since(launched_at_, reactor_.steady_now());
+  const SteadyTime now = reactor_.steady_now();
+  init_duration_ = since(launched_at_, now);
+  phases_.runtime = since(launched_at_, connected_at_.value_or(now));
+  phases_.user_init = init_duration_ - phases_.runtime;
   if (steady_cpu_milli_) engine_->launcher.limit_cpu(id_, *steady_cpu_milli_);
   refresh_peak();
   bool retire = false;
@@ -387,7 +398,11 @@ void Instance::finish(RuntimeAnswer answer) {
   outcome.duration = since(delivered_at_, now);
   if (outcome.status == OutcomeStatus::kTimedOut) outcome.duration = target_->timeout;
   outcome.cold_start = std::exchange(cold_, false);
-  if (outcome.cold_start) outcome.init_duration = init_duration_;
+  if (outcome.cold_start) {
+    outcome.init_duration = init_duration_;
+    phases_.queue = std::max(microseconds(0), since(ticket->submitted, begun_at_));
+    outcome.cold = phases_;
+  }
   outcome.queued = std::max(microseconds(0), since(ticket->submitted, delivered_at_) - outcome.init_duration);
 
   const bool ended = exit_ || outcome.status == OutcomeStatus::kTimedOut;

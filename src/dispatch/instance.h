@@ -95,7 +95,10 @@ class Instance final : public RuntimePeer, public std::enable_shared_from_this<I
   std::string last_request_id_;
   std::optional<sandbox::Exited> exit_;
   std::string log_tail_;
+  SteadyTime begun_at_;
   SteadyTime launched_at_;
+  std::optional<SteadyTime> connected_at_;  // the runtime's first connection
+  ColdStart phases_;
   SteadyTime delivered_at_;
   SystemTime started_at_;
   std::chrono::microseconds init_duration_{0};
