@@ -38,13 +38,14 @@ microseconds since(SteadyTime start, SteadyTime now) { return duration_cast<micr
 }  // namespace
 
 Instance::Instance(EnginePtr engine, std::shared_ptr<FunctionPool> pool, std::shared_ptr<const Target> target,
-                   Reactor& reactor)
+                   Reactor& reactor, StartReason reason)
     : engine_(std::move(engine)),
       pool_(std::move(pool)),
       target_(std::move(target)),
       reactor_(reactor),
       id_(random_hex(16)),
-      log_stream_(stream_name(engine_->clock.now(), target_->version, id_.str())) {}
+      log_stream_(stream_name(engine_->clock.now(), target_->version, id_.str())),
+      reason_(reason) {}
 
 // ---- Messages to the reactor ----------------------------------------------------------------------------------------
 
@@ -93,6 +94,12 @@ Awaitable<void> Instance::run(std::shared_ptr<Instance> self) {
   if (self->engine_->stopping) co_return;
   self->pool_->start_for_waiters();
   self->engine_->retry_starved();
+  const auto again = self->pool_->provision_again();
+  if (!again) co_return;
+  const std::weak_ptr<FunctionPool> weak = self->pool_;
+  self->reactor_.call_at(*again, [weak] {
+    if (const auto pool = weak.lock()) pool->start_for_waiters();
+  });
 }
 
 Awaitable<Result<void>> Instance::bring_up() {
@@ -101,6 +108,10 @@ Awaitable<Result<void>> Instance::bring_up() {
       engine_->runtimes.plan(target_->runtime, target_->handler, target_->code_directory, target_->layer_directories);
   if (!plan) co_return std::unexpected(plan.error());
   auto spec = make_spec(*target_, *plan, engine_->settings, id_, log_stream_);
+  for (auto& [name, value] : spec.environment) {
+    const bool provisioned = reason_ == StartReason::kProvisioned;
+    if (provisioned && name == "AWS_LAMBDA_INITIALIZATION_TYPE") value = "provisioned-concurrency";
+  }
   if (spec.limits.start_cpu_milli > spec.limits.cpu_milli) steady_cpu_milli_ = spec.limits.cpu_milli;
   started_at_ = engine_->clock.now();
   auto started = co_await engine_->launcher.start(std::move(spec));
@@ -471,7 +482,12 @@ void Instance::arm_idle_timer() {
 void Instance::idle_timer_fired() {
   idle_timer_ = 0;
   // Claimed meanwhile: the pool says so, and the invocation is on its way here.
-  if (!closing_ && pool_->retire_if_idle(shared_from_this())) close();
+  if (closing_) return;
+  if (pool_->retire_if_idle(shared_from_this())) {
+    close();
+  } else if (!ticket_) {
+    arm_idle_timer();  // it is kept as provisioned; a delivery on its way stops the timer
+  }
 }
 
 // The number of the REPORT line is as old as the last reading: no invocation waits for the launcher.
