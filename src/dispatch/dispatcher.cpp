@@ -67,6 +67,14 @@ void Dispatcher::set_reserved_concurrency(const std::string& function_arn, std::
   engine_->pool(function_arn)->set_reserved(limit);
 }
 
+void Dispatcher::set_provisioned(const std::shared_ptr<const Target>& target, std::uint32_t count) {
+  engine_->pool(target->function_arn)->set_provisioned(target, count);
+}
+
+ProvisionedState Dispatcher::provisioned(const Target& target) const {
+  return engine_->pool(target.function_arn)->provisioned(target.generation);
+}
+
 std::vector<InstanceInfo> Dispatcher::instances() const {
   std::vector<InstanceInfo> all;
   for (const auto& pool : engine_->pools()) pool->list(all);

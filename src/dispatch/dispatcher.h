@@ -51,6 +51,13 @@ struct InstanceInfo {
   std::uint64_t invocations = 0;
 };
 
+// What there is of the instances that a version's provisioned concurrency asks for.
+struct ProvisionedState {
+  std::uint32_t allocated = 0;  // initialised, at work or not
+  std::uint32_t available = 0;  // of these, idle
+  bool failed = false;          // the last one did not initialise; it is tried again by and by
+};
+
 class Dispatcher {
  public:
   Dispatcher(Reactors& reactors, Clock& clock, sandbox::Launcher& launcher, const sandbox::Runtimes& runtimes,
@@ -67,6 +74,12 @@ class Dispatcher {
   // ("" : of every version) are retired now, busy ones after their invocation.
   void drain(const std::string& function_arn, const std::string& version, const std::string& keep_generation);
   void set_reserved_concurrency(const std::string& function_arn, std::optional<std::uint32_t> limit);
+
+  // Keeps `count` initialised instances of the target from now on, 0 for none; a drain of its generation ends it. They
+  // count against the memory budget and are not retired for being idle. What cannot be started now is started when
+  // memory is free; an instance that ends is replaced, one that does not initialise after kProvisionBackOff.
+  void set_provisioned(const std::shared_ptr<const Target>& target, std::uint32_t count);
+  [[nodiscard]] ProvisionedState provisioned(const Target& target) const;
 
   [[nodiscard]] std::vector<InstanceInfo> instances() const;
   [[nodiscard]] std::uint64_t concurrent_executions() const;

@@ -503,6 +503,37 @@ TEST(Dispatcher, ScalesToZeroAfterTheIdleTime) {
   EXPECT_EQ(world.launcher.ended_count, 1);
 }
 
+TEST(Dispatcher, KeepsProvisionedInstances) {
+  DispatcherSettings settings;
+  settings.idle_timeout = seconds(10);
+  World world(echo, settings);
+  const auto target = world.target();
+  world.dispatcher.set_provisioned(target, 2);
+  world.until([&] { return world.states() == "idle,idle"; });
+  EXPECT_EQ(world.dispatcher.provisioned(*target).allocated, 2U);
+  EXPECT_EQ(world.dispatcher.provisioned(*target).available, 2U);
+  EXPECT_FALSE(world.invoke_now(target, "1").cold_start);
+  for (int i = 0; i < 5; ++i) {
+    world.clock.advance(seconds(11));
+    EXPECT_FALSE(world.invoke_now(target, "2").cold_start);
+  }
+  EXPECT_EQ(world.launcher.started_count, 2);
+  world.dispatcher.set_provisioned(target, 0);
+  world.clock.advance(seconds(11));
+  world.until([&] { return world.states().empty(); });
+}
+
+TEST(Dispatcher, TriesAProvisionedInstanceThatDidNotInitialiseAgainLater) {
+  World world([](RuntimeClient& client, int number) { return number == 0 ? exit_status(1) : echo(client, number); });
+  const auto target = world.target();
+  world.dispatcher.set_provisioned(target, 1);
+  world.until([&] { return world.dispatcher.provisioned(*target).failed && world.states().empty(); });
+  EXPECT_EQ(world.launcher.started_count, 1);
+  world.clock.advance(seconds(30));
+  world.until([&] { return world.dispatcher.provisioned(*target).allocated == 1; });
+  EXPECT_FALSE(world.dispatcher.provisioned(*target).failed);
+}
+
 TEST(Dispatcher, DrainsIdleInstancesNowAndBusyOnesAfterTheirInvocation) {
   std::atomic<bool> go{false};
   World world([&go](RuntimeClient& client, int) {

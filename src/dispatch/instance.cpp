@@ -38,13 +38,14 @@ microseconds since(SteadyTime start, SteadyTime now) { return duration_cast<micr
 }  // namespace
 
 Instance::Instance(EnginePtr engine, std::shared_ptr<FunctionPool> pool, std::shared_ptr<const Target> target,
-                   Reactor& reactor)
+                   Reactor& reactor, StartReason reason)
     : engine_(std::move(engine)),
       pool_(std::move(pool)),
       target_(std::move(target)),
       reactor_(reactor),
       id_(random_hex(16)),
-      log_stream_(stream_name(engine_->clock.now(), target_->version, id_.str())) {}
+      log_stream_(stream_name(engine_->clock.now(), target_->version, id_.str())),
+      reason_(reason) {}
 
 // ---- Messages to the reactor ----------------------------------------------------------------------------------------
 
@@ -93,27 +94,45 @@ Awaitable<void> Instance::run(std::shared_ptr<Instance> self) {
   if (self->engine_->stopping) co_return;
   self->pool_->start_for_waiters();
   self->engine_->retry_starved();
+  const auto again = self->pool_->provision_again();
+  if (!again) co_return;
+  const std::weak_ptr<FunctionPool> weak = self->pool_;
+  self->reactor_.call_at(*again, [weak] {
+    if (const auto pool = weak.lock()) pool->start_for_waiters();
+  });
 }
 
 Awaitable<Result<void>> Instance::bring_up() {
+  begun_at_ = reactor_.steady_now();
   auto plan =
       engine_->runtimes.plan(target_->runtime, target_->handler, target_->code_directory, target_->layer_directories);
   if (!plan) co_return std::unexpected(plan.error());
   auto spec = make_spec(*target_, *plan, engine_->settings, id_, log_stream_);
+  for (auto& [name, value] : spec.environment) {
+    const bool provisioned = reason_ == StartReason::kProvisioned;
+    if (provisioned && name == "AWS_LAMBDA_INITIALIZATION_TYPE") value = "provisioned-concurrency";
+  }
   if (spec.limits.start_cpu_milli > spec.limits.cpu_milli) steady_cpu_milli_ = spec.limits.cpu_milli;
   started_at_ = engine_->clock.now();
   auto started = co_await engine_->launcher.start(std::move(spec));
   if (!started) co_return std::unexpected(started.error());
   launched_at_ = reactor_.steady_now();
+  phases_.ready_made = started->ready_made;
+  phases_.code = started->code_time;
+  phases_.sandbox = std::max(microseconds(0), since(begun_at_, launched_at_) - phases_.code);
   // Weak: the pipe is this instance's, and a line after its end is nobody's.
   std::weak_ptr<Instance> weak = weak_from_this();
   output_ = std::make_unique<OutputPipe>(reactor_, std::move(started->output), [weak](std::string line) {
     if (auto self = weak.lock()) self->write_line(std::move(line));
   });
   if (closing_) co_return Result<void>();
-  listener_ =
-      std::make_unique<http::AdoptedListener>(reactor_, std::move(started->runtime_api), runtime_api_limits(),
-                                              runtime_api_handler(shared_from_this(), engine_->settings.platform));
+  std::function<void()> accepted = [weak] {
+    auto self = weak.lock();
+    if (self && !self->connected_at_) self->connected_at_ = self->reactor_.steady_now();
+  };
+  auto handler = runtime_api_handler(shared_from_this(), engine_->settings.platform);
+  listener_ = std::make_unique<http::AdoptedListener>(reactor_, std::move(started->runtime_api), runtime_api_limits(),
+                                                      std::move(handler), std::move(accepted));
   set_timer(init_timer_, launched_at_ + engine_->settings.init_timeout, &Instance::timed_out);
   co_return Result<void>();
 }
@@ -188,7 +207,10 @@ void Instance::give_back() {
 void Instance::became_ready() {
   ready_ = true;
   clear_timer(init_timer_);
-  init_duration_ = since(launched_at_, reactor_.steady_now());
+  const SteadyTime now = reactor_.steady_now();
+  init_duration_ = since(launched_at_, now);
+  phases_.runtime = since(launched_at_, connected_at_.value_or(now));
+  phases_.user_init = init_duration_ - phases_.runtime;
   if (steady_cpu_milli_) engine_->launcher.limit_cpu(id_, *steady_cpu_milli_);
   refresh_peak();
   bool retire = false;
@@ -388,7 +410,11 @@ void Instance::finish(RuntimeAnswer answer) {
   outcome.duration = since(delivered_at_, now);
   if (outcome.status == OutcomeStatus::kTimedOut) outcome.duration = target_->timeout;
   outcome.cold_start = std::exchange(cold_, false);
-  if (outcome.cold_start) outcome.init_duration = init_duration_;
+  if (outcome.cold_start) {
+    outcome.init_duration = init_duration_;
+    phases_.queue = std::max(microseconds(0), since(ticket->submitted, begun_at_));
+    outcome.cold = phases_;
+  }
   outcome.queued = std::max(microseconds(0), since(ticket->submitted, delivered_at_) - outcome.init_duration);
 
   const bool ended = exit_ || outcome.status == OutcomeStatus::kTimedOut;
@@ -459,7 +485,12 @@ void Instance::arm_idle_timer() {
 void Instance::idle_timer_fired() {
   idle_timer_ = 0;
   // Claimed meanwhile: the pool says so, and the invocation is on its way here.
-  if (!closing_ && pool_->retire_if_idle(shared_from_this())) close();
+  if (closing_) return;
+  if (pool_->retire_if_idle(shared_from_this())) {
+    close();
+  } else if (!ticket_) {
+    arm_idle_timer();  // it is kept as provisioned; a delivery on its way stops the timer
+  }
 }
 
 // The number of the REPORT line is as old as the last reading: no invocation waits for the launcher.

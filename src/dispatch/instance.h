@@ -24,10 +24,12 @@
 
 namespace mayfly::dispatch {
 
+enum class StartReason : std::uint8_t { kInvocation, kProvisioned };
+
 class Instance final : public RuntimePeer, public std::enable_shared_from_this<Instance> {
  public:
-  Instance(EnginePtr engine, std::shared_ptr<FunctionPool> pool, std::shared_ptr<const Target> target,
-           Reactor& reactor);
+  Instance(EnginePtr engine, std::shared_ptr<FunctionPool> pool, std::shared_ptr<const Target> target, Reactor& reactor,
+           StartReason reason);
 
   bool start();  // false where the dispatcher's scope starts nothing any more
   void post_deliver(const TicketPtr& ticket);
@@ -85,6 +87,7 @@ class Instance final : public RuntimePeer, public std::enable_shared_from_this<I
   Reactor& reactor_;
   const sandbox::SandboxId id_;
   const std::string log_stream_;
+  const StartReason reason_;
 
   Signal changed_;  // run() looks again
   Signal events_;   // next() looks again
@@ -95,7 +98,10 @@ class Instance final : public RuntimePeer, public std::enable_shared_from_this<I
   std::string last_request_id_;
   std::optional<sandbox::Exited> exit_;
   std::string log_tail_;
+  SteadyTime begun_at_;
   SteadyTime launched_at_;
+  std::optional<SteadyTime> connected_at_;  // the runtime's first connection
+  ColdStart phases_;
   SteadyTime delivered_at_;
   SystemTime started_at_;
   std::chrono::microseconds init_duration_{0};

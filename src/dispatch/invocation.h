@@ -77,6 +77,16 @@ enum class OutcomeStatus : std::uint8_t {
   kInitFailed,
 };
 
+// What a cold start's time went into, in this order.
+struct ColdStart {
+  bool ready_made = false;                 // from a sandbox that was made ahead
+  std::chrono::microseconds queue{0};      // until an instance was begun for it
+  std::chrono::microseconds sandbox{0};    // the launcher's work but the next
+  std::chrono::microseconds code{0};       // code and layers attached, privileges given up
+  std::chrono::microseconds runtime{0};    // until the runtime's first connection; what was started ahead is connected
+  std::chrono::microseconds user_init{0};  // from there to its first call of next
+};
+
 // The record of one invocation. Metrics, REPORT lines, traces and cost read it; none of them measures on its own.
 struct Outcome {
   OutcomeStatus status = OutcomeStatus::kSuccess;
@@ -89,6 +99,7 @@ struct Outcome {
   std::string instance_id;
   std::string stream_error_type;  // error trailer of a stream that failed midway
   bool cold_start = false;
+  std::optional<ColdStart> cold;  // where it was one and the initialization succeeded
   SystemTime started_at;
   std::chrono::microseconds queued{0};
   std::chrono::microseconds init_duration{0};

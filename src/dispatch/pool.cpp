@@ -12,6 +12,7 @@ namespace {
 
 // How far down the idle stack an instance of the caller's own reactor is preferred to the most recent one.
 constexpr std::size_t kAffinityDepth = 16;
+constexpr std::chrono::seconds kProvisionBackOff{30};
 
 const char* to_text(InstanceState state) {
   switch (state) {
@@ -132,18 +133,72 @@ bool FunctionPool::give_up(const TicketPtr& ticket) {
   return true;
 }
 
+std::size_t FunctionPool::live(const Generation& generation) {
+  const auto serving = std::count_if(generation.instances.begin(), generation.instances.end(),
+                                     [](const auto& entry) { return entry.second.state != InstanceState::kDraining; });
+  return static_cast<std::size_t>(serving) + generation.unlisted;
+}
+
+bool FunctionPool::wants_provisioned(const Generation& generation) const {
+  return generation.provisioned > 0 && live(generation) < generation.provisioned && !engine_.stopping.load() &&
+         engine_.clock.steady_now() >= generation.provision_not_before;
+}
+
+void FunctionPool::set_provisioned(const std::shared_ptr<const Target>& target, std::uint32_t count) {
+  {
+    std::lock_guard lock(mutex_);
+    if (count == 0 && !generations_.contains(target->generation)) return;
+    Generation& gen = generation(target);
+    if (gen.draining) return;
+    gen.provisioned = count;
+    gen.provision_failed = false;
+    gen.provision_not_before = SteadyTime::min();
+  }
+  start_for_waiters();
+}
+
+std::optional<SteadyTime> FunctionPool::provision_again() const {
+  std::lock_guard lock(mutex_);
+  std::optional<SteadyTime> when;
+  for (const auto& [name, gen] : generations_) {
+    if (gen.provisioned == 0 || !gen.provision_failed) continue;
+    if (!when || gen.provision_not_before < *when) when = gen.provision_not_before;
+  }
+  return when;
+}
+
+ProvisionedState FunctionPool::provisioned(const std::string& generation) const {
+  std::lock_guard lock(mutex_);
+  ProvisionedState state;
+  const auto found = generations_.find(generation);
+  if (found == generations_.end()) return state;
+  const Generation& gen = found->second;
+  std::uint32_t initialised = 0;
+  for (const auto& [instance, record] : gen.instances) {
+    if (record.state == InstanceState::kIdle || record.state == InstanceState::kBusy) ++initialised;
+  }
+  state.allocated = std::min(gen.provisioned, initialised);
+  state.available = std::min(gen.provisioned, static_cast<std::uint32_t>(gen.idle.size()));
+  state.failed = gen.provision_failed;
+  return state;
+}
+
 void FunctionPool::start_for_waiters() {
   for (;;) {
     // The place is taken before the memory is, so that two callers do not start two instances for one waiter.
     std::shared_ptr<const Target> target;
     Reactor* reactor = nullptr;
+    StartReason reason = StartReason::kInvocation;
     {
       std::lock_guard lock(mutex_);
       for (auto& [name, gen] : generations_) {
-        if (gen.starting >= gen.waiters.size()) continue;
+        const bool awaited = gen.starting < gen.waiters.size();
+        if (!awaited && !wants_provisioned(gen)) continue;
         target = gen.target;
-        reactor = gen.waiters[gen.starting]->reactor;
+        if (awaited) reactor = gen.waiters[gen.starting]->reactor;
+        if (!awaited) reason = StartReason::kProvisioned;
         ++gen.starting;
+        ++gen.unlisted;
         break;
       }
     }
@@ -152,6 +207,7 @@ void FunctionPool::start_for_waiters() {
       {
         std::lock_guard lock(mutex_);
         --generation(target).starting;
+        --generation(target).unlisted;
       }
       engine_.starve(shared_from_this());
       // What was given back before the pool stood in that list woke nobody.
@@ -160,9 +216,11 @@ void FunctionPool::start_for_waiters() {
       continue;
     }
     if (reactor == nullptr) reactor = &engine_.reactors.next();
-    auto instance = std::make_shared<Instance>(engine_.shared_from_this(), shared_from_this(), target, *reactor);
+    auto instance =
+        std::make_shared<Instance>(engine_.shared_from_this(), shared_from_this(), target, *reactor, reason);
     {
       std::lock_guard lock(mutex_);
+      --generation(target).unlisted;
       set_state(generation(target).instances[instance], InstanceState::kStarting);
     }
     if (!instance->start()) {
@@ -197,7 +255,9 @@ TicketPtr FunctionPool::serve_or_idle(const InstancePtr& instance, bool& retire)
 
 TicketPtr FunctionPool::ready(const InstancePtr& instance, bool& retire) {
   std::lock_guard lock(mutex_);
-  --find(*instance)->starting;
+  Generation* gen = find(*instance);
+  --gen->starting;
+  gen->provision_failed = false;
   return serve_or_idle(instance, retire);
 }
 
@@ -212,6 +272,10 @@ TicketPtr FunctionPool::start_failed(const InstancePtr& instance) {
   Generation* gen = find(*instance);
   --gen->starting;
   set_state(gen->instances.at(instance), InstanceState::kDraining);
+  if (gen->provisioned > 0) {
+    gen->provision_failed = true;
+    gen->provision_not_before = engine_.clock.steady_now() + kProvisionBackOff;
+  }
   if (gen->waiters.empty()) return nullptr;
   TicketPtr ticket = std::move(gen->waiters.front());
   gen->waiters.pop_front();
@@ -221,7 +285,7 @@ TicketPtr FunctionPool::start_failed(const InstancePtr& instance) {
 bool FunctionPool::retire_if_idle(const InstancePtr& instance) {
   std::lock_guard lock(mutex_);
   Generation* gen = find(*instance);
-  if (gen == nullptr) return false;
+  if (gen == nullptr || live(*gen) <= gen->provisioned) return false;
   const auto found = std::find(gen->idle.begin(), gen->idle.end(), instance);
   if (found == gen->idle.end()) return false;
   gen->idle.erase(found);
@@ -251,7 +315,7 @@ void FunctionPool::gone(const InstancePtr& instance) {
   Generation* gen = find(*instance);
   if (gen == nullptr) return;
   gen->instances.erase(instance);
-  if (gen->instances.empty() && gen->waiters.empty() && gen->starting == 0) {
+  if (gen->instances.empty() && gen->waiters.empty() && gen->starting == 0 && gen->provisioned == 0) {
     generations_.erase(instance->target().generation);
   }
 }
@@ -278,6 +342,7 @@ void FunctionPool::drain(const std::string& version, const std::string& keep_gen
     for (auto& [name, gen] : generations_) {
       if (name == keep_generation || (!version.empty() && gen.target->version != version)) continue;
       gen.draining = true;
+      gen.provisioned = 0;
       for (const auto& instance : gen.idle) set_state(gen.instances.at(instance), InstanceState::kDraining);
       std::move(gen.idle.begin(), gen.idle.end(), std::back_inserter(idle));
       gen.idle.clear();
@@ -290,6 +355,7 @@ std::optional<SteadyTime> FunctionPool::oldest_idle() const {
   std::lock_guard lock(mutex_);
   std::optional<SteadyTime> oldest;
   for (const auto& [name, gen] : generations_) {
+    if (live(gen) <= gen.provisioned) continue;
     for (const auto& instance : gen.idle) {
       const SteadyTime since = gen.instances.at(instance).idle_since;
       if (!oldest || since < *oldest) oldest = since;
@@ -304,6 +370,7 @@ void FunctionPool::evict_oldest_idle() {
     std::lock_guard lock(mutex_);
     Generation* from = nullptr;
     for (auto& [name, gen] : generations_) {
+      if (live(gen) <= gen.provisioned) continue;
       for (const auto& instance : gen.idle) {
         if (evicted && gen.instances.at(instance).idle_since >= from->instances.at(evicted).idle_since) continue;
         evicted = instance;

@@ -65,6 +65,10 @@ class FunctionPool : public std::enable_shared_from_this<FunctionPool> {
   void gone(const InstancePtr& instance);
   [[nodiscard]] SteadyTime idle_since(const InstancePtr& instance) const;
 
+  void set_provisioned(const std::shared_ptr<const Target>& target, std::uint32_t count);
+  [[nodiscard]] ProvisionedState provisioned(const std::string& generation) const;
+  // When a provisioned instance that did not initialise is to be tried again.
+  [[nodiscard]] std::optional<SteadyTime> provision_again() const;
   void drain(const std::string& version, const std::string& keep_generation);
   [[nodiscard]] std::optional<SteadyTime> oldest_idle() const;
   void evict_oldest_idle();
@@ -79,11 +83,17 @@ class FunctionPool : public std::enable_shared_from_this<FunctionPool> {
     std::deque<TicketPtr> waiters;
     std::map<InstancePtr, PoolRecord> instances;
     std::size_t starting = 0;
+    std::size_t unlisted = 0;       // of starting: not among the instances yet
+    std::uint32_t provisioned = 0;  // instances to be kept
+    bool provision_failed = false;
+    SteadyTime provision_not_before;
     bool draining = false;
   };
 
   Generation& generation(const std::shared_ptr<const Target>& target);
   Generation* find(const Instance& instance);
+  [[nodiscard]] static std::size_t live(const Generation& generation);
+  [[nodiscard]] bool wants_provisioned(const Generation& generation) const;
   InstancePtr take_idle(Generation& generation, const Reactor* preferred);
   void set_state(PoolRecord& record, InstanceState state);
   TicketPtr serve_or_idle(const InstancePtr& instance, bool& retire);

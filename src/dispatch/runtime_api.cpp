@@ -303,6 +303,8 @@ http::ServerLimits runtime_api_limits() {
   // timeout bounds it.
   limits.body_timeout = std::chrono::minutes(16);
   limits.idle_timeout = std::chrono::hours(24 * 365);
+  // A runtime connects before it loads the function, and asks when that is done.
+  limits.header_timeout = std::chrono::minutes(16);
   return limits;
 }
 

@@ -29,6 +29,7 @@ struct ConnectionGroup {
   ConnectionGroup(ServerLimits the_limits, Handler the_handler) : limits(the_limits), handler(std::move(the_handler)) {}
   const ServerLimits limits;
   const Handler handler;
+  std::function<void()> accepted;  // set before the first listener; may be empty
   std::atomic<bool> draining{false};
 
   mutable std::mutex mutex;

@@ -140,6 +140,7 @@ Awaitable<void> Listener::accept() {
 void Listener::begin_connection(Reactor& reactor, asio::ip::tcp::socket socket) {
   std::unique_ptr<Stream> stream =
       tls_ ? make_tls_stream(std::move(socket), tls_) : make_plain_stream(std::move(socket));
+  if (group_->accepted) group_->accepted();
   auto connection = std::make_shared<Connection>(group_, reactor, std::move(stream));
   bool refused = false;
   {

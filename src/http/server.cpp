@@ -98,10 +98,12 @@ struct AdoptedListener::Impl {
   Reactor* reactor = nullptr;
 };
 
-AdoptedListener::AdoptedListener(Reactor& reactor, UniqueFd listening_socket, ServerLimits limits, Handler handler)
+AdoptedListener::AdoptedListener(Reactor& reactor, UniqueFd listening_socket, ServerLimits limits, Handler handler,
+                                 std::function<void()> accepted)
     : impl_(std::make_shared<Impl>()) {
   impl_->group = std::make_shared<ConnectionGroup>(limits, std::move(handler));
   impl_->reactor = &reactor;
+  impl_->group->accepted = std::move(accepted);
   impl_->listener =
       std::make_shared<Listener>(impl_->group, reactor, [&reactor]() -> Reactor& { return reactor; }, nullptr);
   auto adopted = impl_->listener->adopt(std::move(listening_socket));

@@ -97,7 +97,9 @@ class Server {
 // Bodies and heads are bounded by `limits`; handlers still running at close() see their connections cut.
 class AdoptedListener {
  public:
-  AdoptedListener(Reactor& reactor, UniqueFd listening_socket, ServerLimits limits, Handler handler);
+  // `accepted` is called for each connection, before anything of it is read; it may be empty.
+  AdoptedListener(Reactor& reactor, UniqueFd listening_socket, ServerLimits limits, Handler handler,
+                  std::function<void()> accepted);
   ~AdoptedListener();  // closes; safe while handlers run (they keep their own state alive)
   AdoptedListener(const AdoptedListener&) = delete;
   AdoptedListener& operator=(const AdoptedListener&) = delete;

@@ -368,8 +368,11 @@ TEST(AdoptedListener, ServesASocketMadeElsewhereUntilClosed) {
   Reactor& reactor = reactors.at(0);
   const ServerLimits limits;
   OneShot<bool> left;
+  std::atomic<int> connections{0};
+  const auto count = [&connections] { ++connections; };
   auto listener = std::make_unique<AdoptedListener>(
-      reactor, std::move(fd), limits, [left](Request& request, ResponseWriter& writer) -> Awaitable<void> {
+      reactor, std::move(fd), limits,
+      [left](Request& request, ResponseWriter& writer) -> Awaitable<void> {
         if (request.head.target == "/wait") {
           std::function<void()> callback = [left]() mutable { left.set(true); };
           writer.on_peer_closed(std::move(callback));
@@ -379,10 +382,12 @@ TEST(AdoptedListener, ServesASocketMadeElsewhereUntilClosed) {
         Response response;
         response.body = "hello";
         static_cast<void>(co_await writer.send(std::move(response)));
-      });
+      },
+      count);
   Peer peer(ntohs(name.sin_port));
   peer.send("GET / HTTP/1.1\r\n" + kHost + "\r\n");
   EXPECT_TRUE(peer.read_until("hello").ends_with("hello"));
+  EXPECT_EQ(connections, 1);
   peer.send("GET /wait HTTP/1.1\r\n" + kHost + "\r\n");
 
   Scope scope("test");

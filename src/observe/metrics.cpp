@@ -5,6 +5,8 @@
 //   mayfly_cold_starts_total{function}
 //   mayfly_invocation_duration_seconds{function}   histogram
 //   mayfly_init_duration_seconds                   histogram, all functions together
+//   mayfly_cold_start_phase_seconds{phase}         histogram; phase: queue, sandbox, code, runtime, user_init
+//   mayfly_cold_start_sandboxes_total{sandbox}     ready: made ahead; made: made for the invocation
 //   mayfly_concurrent_executions
 //   mayfly_instances{state}
 //   mayfly_deliveries_total{service,outcome}       outcome: delivered, failed, throttled, dead, dropped
@@ -54,6 +56,10 @@ constexpr std::array<const char*, 5> kStates{"starting", "idle", "busy", "draini
 // From a warm answer of a C++ function (below a millisecond) to Lambda's longest timeout (900 s).
 const Histogram::BucketBoundaries kDurationBuckets{0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25,
                                                    0.5,    1,     2.5,    5,     10,   30,    60,   300, 900};
+
+// Parts of a cold start: the shortest take some ten microseconds.
+const Histogram::BucketBoundaries kPhaseBuckets{0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01,
+                                                0.025,   0.05,   0.1,     0.25,   0.5,   1,      5,     10};
 
 constexpr std::array<const char*, 7> kServices{"lambda", "sqs", "sns", "events", "scheduler", "states", "other"};
 constexpr std::array<const char*, 6> kOutcomes{"delivered", "failed", "throttled", "dead", "dropped", "other"};
@@ -119,6 +125,10 @@ struct Metrics::Impl {
       family<Histogram>(registry, "mayfly_invocation_duration_seconds", "Time in the function, without init");
   Family<Histogram>& init_durations =
       family<Histogram>(registry, "mayfly_init_duration_seconds", "Time to start an instance");
+  Family<Histogram>& cold_start_phases =
+      family<Histogram>(registry, "mayfly_cold_start_phase_seconds", "What the time of cold starts went into");
+  Family<Counter>& cold_start_sandboxes =
+      family<Counter>(registry, "mayfly_cold_start_sandboxes_total", "Cold starts by where their sandbox came from");
   Family<Gauge>& concurrent_executions =
       family<Gauge>(registry, "mayfly_concurrent_executions", "Invocations running now");
   Family<Gauge>& instances = family<Gauge>(registry, "mayfly_instances", "Instances by state");
@@ -130,6 +140,13 @@ struct Metrics::Impl {
       family<Gauge>(registry, "mayfly_delivery_breakers_open", "Targets whose circuit breaker is not closed").Add({});
 
   Histogram& init_duration = init_durations.Add({}, kDurationBuckets);
+  Histogram& phase_queue = cold_start_phases.Add({{"phase", "queue"}}, kPhaseBuckets);
+  Histogram& phase_sandbox = cold_start_phases.Add({{"phase", "sandbox"}}, kPhaseBuckets);
+  Histogram& phase_code = cold_start_phases.Add({{"phase", "code"}}, kPhaseBuckets);
+  Histogram& phase_runtime = cold_start_phases.Add({{"phase", "runtime"}}, kPhaseBuckets);
+  Histogram& phase_user_init = cold_start_phases.Add({{"phase", "user_init"}}, kPhaseBuckets);
+  Counter& sandboxes_ready = cold_start_sandboxes.Add({{"sandbox", "ready"}});
+  Counter& sandboxes_made = cold_start_sandboxes.Add({{"sandbox", "made"}});
   Gauge& concurrent = concurrent_executions.Add({});
   std::array<Gauge*, kStates.size()> states{};
 
@@ -207,6 +224,14 @@ Metrics::~Metrics() = default;
 
 void Metrics::record(const dispatch::Target& target, const dispatch::Outcome& outcome) {
   if (outcome.cold_start) impl_->init_duration.Observe(seconds(outcome.init_duration));
+  if (outcome.cold) {
+    impl_->phase_queue.Observe(seconds(outcome.cold->queue));
+    impl_->phase_sandbox.Observe(seconds(outcome.cold->sandbox));
+    impl_->phase_code.Observe(seconds(outcome.cold->code));
+    impl_->phase_runtime.Observe(seconds(outcome.cold->runtime));
+    impl_->phase_user_init.Observe(seconds(outcome.cold->user_init));
+    (outcome.cold->ready_made ? impl_->sandboxes_ready : impl_->sandboxes_made).Increment();
+  }
   impl_->with_series(target.function_name, [&](Series& series) {
     series.invocations->Increment();
     series.duration->Observe(seconds(outcome.duration));

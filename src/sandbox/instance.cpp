@@ -230,7 +230,7 @@ std::expected<Progress, StepError> next_step(Sandbox& sandbox) {
       return Progress::kReady;
     case Step::kAttached:
       sandbox.attached = true;
-      return Progress::kOnItsWay;
+      return Progress::kAttached;
     default:
       break;
   }

@@ -67,7 +67,7 @@ Result<void> assign(Sandbox& sandbox, const SandboxSpec& spec, CodeMounts code);
 // By its descriptor and not its number, which may be another process's by now.
 void kill_sandbox(const Sandbox& sandbox);
 
-enum class Progress : std::uint8_t { kNone, kOnItsWay, kReady, kRunning };
+enum class Progress : std::uint8_t { kNone, kOnItsWay, kReady, kAttached, kRunning };
 // Reads one report; kNone where none is there. An error is the step that failed.
 struct StepError {
   Error error;

@@ -81,7 +81,8 @@ struct State : std::enable_shared_from_this<State> {
       alive.insert(node.mapped().id);
       Started started{.runtime_api = std::move(packet.fds[0]),
                       .output = std::move(packet.fds[1]),
-                      .ready_made = get_bool(*message, "ready_made", false)};
+                      .ready_made = get_bool(*message, "ready_made", false),
+                      .code_time = std::chrono::microseconds(get_int(*message, "code_us"))};
       // Nobody waits any more: the sandbox is nobody's.
       if (!node.mapped().answer.set(std::move(started))) send({{"op", "kill"}, {"id", node.mapped().id}});
     } else {

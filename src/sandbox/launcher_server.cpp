@@ -22,8 +22,8 @@ using std::chrono::milliseconds;
 constexpr int kRetryRemovalMs = 20;
 constexpr std::chrono::seconds kSetupTimeout{10};
 // The pool is filled when no start needs the processor, and within kFillLatest in any case.
-constexpr milliseconds kFillAfter{10};
-constexpr milliseconds kFillLatest{60};
+constexpr milliseconds kFillAfter{20};
+constexpr milliseconds kFillLatest{80};
 constexpr int kPoolCheckMs = 10'000;
 // As many slots as a pool may never take: functions come first.
 constexpr std::size_t kSlotsForFunctions = 1024;
@@ -124,6 +124,7 @@ Result<void> LauncherServer::start(SandboxSpec spec, std::int64_t sequence, bool
   Record& record = at->second;
   record.state = State::kStarting;
   record.deadline = last_start_ + kSetupTimeout;
+  record.ready_for_code = last_start_;
   const auto own = [&]() -> Result<void> {
     if (auto done = groups_.limit(at->first, spec.limits); !done) return done;
     if (ready_made) {
@@ -225,6 +226,11 @@ bool LauncherServer::advance(Records::iterator at) {
     running(at);
     return false;
   }
+  const SteadyTime now = clock_.steady_now();
+  if (*step == Progress::kReady) record.ready_for_code = now;
+  if (*step == Progress::kAttached) {
+    record.code_time = std::chrono::duration_cast<std::chrono::microseconds>(now - record.ready_for_code);
+  }
   if (*step == Progress::kReady && record.state == State::kBuilding) {
     record.state = State::kReady;
     constexpr std::uint64_t kKernelBytes = 1 << 20;
@@ -240,7 +246,10 @@ void LauncherServer::running(Records::iterator at) {
   record.state = State::kRunning;
   record.sandbox.setup.reset();
   --starting_;
-  send({{"op", "started"}, {"seq", record.owner->sequence}, {"ready_made", record.owner->ready_made}},
+  send({{"op", "started"},
+        {"seq", record.owner->sequence},
+        {"ready_made", record.owner->ready_made},
+        {"code_us", std::int64_t{record.code_time.count()}}},
        {record.sandbox.runtime_api.get(), record.sandbox.output.get()});
   record.sandbox.runtime_api.reset();
   record.sandbox.output.reset();

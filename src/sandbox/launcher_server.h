@@ -53,6 +53,8 @@ class LauncherServer {
     std::string kind;            // of the pool it is made for; empty for none
     std::optional<Owner> owner;  // from its assignment on
     SteadyTime deadline;
+    SteadyTime ready_for_code;  // it was built and assigned
+    std::chrono::microseconds code_time{0};
   };
   using Records = std::map<std::string, Record>;
 

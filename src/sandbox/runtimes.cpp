@@ -294,6 +294,7 @@ Result<Runtimes> Runtimes::discover(const std::string& client_directory,
   auto written = write_clients(directory);
   if (!written) return std::unexpected(written.error());
   runtimes.client_directory_ = directory.string();
+  runtimes.system_mounts_ = system_mounts();
   runtimes.searched_ = search_folders;
   for (const char* usual : {"/usr/bin", "/usr/local/bin"}) {
     if (std::ranges::find(search_folders, usual) == search_folders.end()) runtimes.searched_.emplace_back(usual);
@@ -334,7 +335,7 @@ Result<RuntimePlan> Runtimes::plan(const std::string& runtime_name, const std::s
                 fmt::format("the runtime {} is not known; there are {}", runtime_name, join(names)));
   }
   RuntimePlan plan;
-  plan.mounts = system_mounts();
+  plan.mounts = system_mounts_;
   plan.environment = environment_of(*wanted, runtime_name, entry->interpreter);
   plan.environment.emplace_back("_HANDLER", handler);
   if (wanted->language == Language::kProvided) {

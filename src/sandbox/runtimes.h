@@ -45,6 +45,7 @@ class Runtimes {
 
  private:
   std::string client_directory_;
+  std::vector<Mount> system_mounts_;
   std::vector<std::string> searched_;  // folders that were looked in, in order
   std::vector<FoundRuntime> found_;    // every known name; those without an interpreter too
   bool substitutes_ = false;

@@ -145,11 +145,19 @@ void limit(const ChildPlan& plan, __rlimit_resource resource, rlim_t value) {
   require(::setrlimit(resource, &wanted) == 0, plan, Step::kLimits);
 }
 
-void give_up_privileges(const ChildPlan& plan) {
+// What programs inherit and nothing here needs, done before it is known whose sandbox it is.
+void prepare_for_programs(const ChildPlan& plan) {
   require(::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0, plan, Step::kPrivileges);
   for (int capability = 0; ::prctl(PR_CAPBSET_READ, capability, 0, 0, 0) >= 0; ++capability) {
     require(::prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) == 0, plan, Step::kPrivileges);
   }
+  for (int signal = 1; signal <= kHighestSignal; ++signal) ::signal(signal, SIG_DFL);  // NOLINT: refused for a few
+  sigset_t none{};
+  ::sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+}
+
+void give_up_privileges(const ChildPlan& plan) {
   require(::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) == 0, plan, Step::kPrivileges);
   __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
   std::array<__user_cap_data_struct, 2> none{};
@@ -163,17 +171,13 @@ void restrict_system_calls(const ChildPlan& plan) {
   require(::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &plan.seccomp, 0, 0) == 0, plan, Step::kSystemCalls);
 }
 
-// Standard descriptors, session and signals of a program. Every other descriptor from `first` on closes by exec: that
+// Standard descriptors and session of a program. Every other descriptor from `first` on closes by exec: that
 // of the report is how the launcher sees it succeed.
 void become_program(const ChildPlan& plan, unsigned first, Step step) {
   ::setsid();
   const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
   require(null >= 0 && ::dup2(null, 0) == 0 && ::dup2(plan.output, 1) == 1 && ::dup2(plan.output, 2) == 2, plan, step);
   require(::close_range(first, ~0U, CLOSE_RANGE_CLOEXEC) == 0, plan, step);
-  for (int signal = 1; signal <= kHighestSignal; ++signal) ::signal(signal, SIG_DFL);  // NOLINT: refused for a few
-  sigset_t none{};
-  ::sigemptyset(&none);
-  ::sigprocmask(SIG_SETMASK, &none, nullptr);
 }
 
 // The interpreter and the platform's own client, nothing of any function: without privileges already.
@@ -315,6 +319,26 @@ void attach_code(const ChildPlan& plan, const Assignment& assignment) {
   give_up(plan, Step::kProgram);
 }
 
+struct ProgramStart {
+  const ChildPlan* plan = nullptr;
+  const Assignment* assignment = nullptr;
+};
+
+int program_main(void* start) {
+  const auto* begin = static_cast<const ProgramStart*>(start);
+  run_program(*begin->plan, *begin->assignment);
+}
+
+// In the memory of its parent, which waits until it has executed: no page is copied for a process that is replaced.
+int start_program(const ChildPlan& plan, const Assignment& assignment) {
+  constexpr std::size_t kStackBytes = 64 * 1024;
+  alignas(64) static std::array<char, kStackBytes> stack;
+  ProgramStart start{.plan = &plan, .assignment = &assignment};
+  const int program = ::clone(program_main, stack.data() + stack.size(), CLONE_VM | CLONE_VFORK | SIGCHLD, &start);
+  require(program >= 0, plan, Step::kProgram);
+  return program;
+}
+
 // The runtime reads what function it is, to the end of the socket, and closes its own end.
 void hand_over(const ChildPlan& plan, const Assignment& assignment) {
   std::size_t sent = 0;
@@ -400,6 +424,7 @@ void run_child(ChildPlan& plan) {
   limit(plan, RLIMIT_NPROC, plan.processes);
   limit(plan, RLIMIT_MEMLOCK, 64 * 1024);
   limit(plan, RLIMIT_MSGQUEUE, 800 * 1024);
+  prepare_for_programs(plan);
   const bool ahead = plan.control >= 0;
   int program = ahead ? start_runtime(plan) : -1;
   report(plan, Step::kReady);
@@ -414,9 +439,7 @@ void run_child(ChildPlan& plan) {
   if (ahead) {
     hand_over(plan, assignment);
   } else {
-    program = ::_Fork();
-    require(program >= 0, plan, Step::kProgram);
-    if (program == 0) run_program(plan, assignment);
+    program = start_program(plan, assignment);
   }
   // What the variables held is the program's now.
   ::explicit_bzero(packet_bytes.data(), assignment.size);

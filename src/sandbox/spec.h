@@ -60,9 +60,10 @@ struct SandboxSpec {
 };
 
 struct Started {
-  UniqueFd runtime_api;     // listening TCP socket inside the instance's network namespace, non-blocking
-  UniqueFd output;          // read end of the instance's standard output and error, non-blocking
-  bool ready_made = false;  // taken from what was made ahead
+  UniqueFd runtime_api;                    // listening TCP socket inside the instance's network namespace, non-blocking
+  UniqueFd output;                         // read end of the instance's standard output and error, non-blocking
+  bool ready_made = false;                 // taken from what was made ahead
+  std::chrono::microseconds code_time{0};  // of the start: to bring in the code and to give up all privileges
 };
 
 struct Exited {

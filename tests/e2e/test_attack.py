@@ -7,11 +7,13 @@ import concurrent.futures
 import contextlib
 import os
 import pathlib
+import re
 import secrets
 import socket
 import subprocess
 import threading
 import time
+import urllib.request
 
 import pytest
 
@@ -81,9 +83,27 @@ def resident_mb(pid):
     return 0
 
 
+def ready_made(server):
+    """How many instances of this server came from sandboxes that were made ahead."""
+    with urllib.request.urlopen(f"{server.endpoint}/metrics") as response:
+        text = response.read().decode()
+    return int(float(re.search(r'mayfly_cold_start_sandboxes_total\{sandbox="ready"\} (\S+)', text).group(1)))
+
+
 @pytest.fixture(scope="module")
-def attacker(make_function):
-    return make_function("attack-attacker", "python3.11", "attacks.handler", {"attacks.py": ATTACKS}, Timeout=60, MemorySize=512)
+def attacker(make_function, lambda_client, server, invoke):
+    """Strikes from a sandbox that was made ahead, which is what most functions get."""
+    name = make_function("attack-attacker", "python3.11", "attacks.handler", {"attacks.py": ATTACKS}, Timeout=60, MemorySize=512)
+
+    def started_from_ready():
+        before = ready_made(server)
+        lambda_client.update_function_configuration(FunctionName=name, Description=secrets.token_hex(4))
+        lambda_client.get_waiter("function_updated_v2").wait(FunctionName=name, WaiterConfig={"Delay": 1})
+        invoke(name, {"attack": "none"})
+        return ready_made(server) > before
+
+    wait_until(started_from_ready, what="an attacker in a ready sandbox")
+    return name
 
 
 @pytest.fixture(scope="module")

@@ -133,6 +133,7 @@ Awaitable<aws::ApiResult<wire::DeleteAlias::Response>> delete_alias(Core& core, 
   FunctionEdit edit = [name](FunctionRecord& function) -> aws::ApiResult<void> {
     function.aliases.erase(name);
     function.event_invoke.erase(name);
+    function.provisioned.erase(name);
     function.policies.erase(name);  // a URL of the alias stays and answers 403, as on AWS
     return {};
   };

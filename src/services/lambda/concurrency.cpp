@@ -91,67 +91,12 @@ Awaitable<aws::ApiResult<wire::GetAccountSettingsResponse>> get_account_settings
   co_return out;
 }
 
-// Provisioned concurrency is not carried out: no function has a configuration of it, and setting one is refused. What a
-// request names is still looked up, as on AWS.
-aws::ApiResult<void> check_published(Core& core, const aws::CallContext& context,
-                                     const std::optional<std::string>& text,
-                                     const std::optional<std::string>& qualifier, std::string_view latest_refusal) {
-  const auto place = core.place(context);
-  const auto name = parse_function_name(text.value_or(""), qualifier, place);
-  if (!name) return std::unexpected(name.error());
-  if (name->qualifier.empty() || name->qualifier == kLatest) return refuse_parameter(std::string(latest_refusal));
-  const auto function = core.tables.function(place, name->name);
-  if (function && find_version(*function, name->qualifier) != nullptr) return {};
-  if (is_version_number(name->qualifier)) {
-    return std::unexpected(function_missing(place, name->name, name->qualifier));
-  }
-  return refuse_missing("Cannot find alias arn: " + function_arn(place, name->name, name->qualifier));
-}
-
-constexpr std::string_view kUnpublished = "The function resource provided must be an alias or a published version.";
-
-Awaitable<aws::ApiResult<wire::GetProvisionedConcurrencyConfigResponse>> get_provisioned(
-    Core& core, const aws::CallContext& context, wire::GetProvisionedConcurrencyConfigRequest request) {
-  auto checked = check_published(core, context, request.FunctionName, request.Qualifier, kUnpublished);
-  if (!checked) co_return std::unexpected(std::move(checked.error()));
-  co_return refuse(wire::errors::ProvisionedConcurrencyConfigNotFoundException,
-                   "No Provisioned Concurrency Config found for this function");
-}
-
-Awaitable<aws::ApiResult<wire::DeleteProvisionedConcurrencyConfig::Response>> delete_provisioned(
-    Core& core, const aws::CallContext& context, wire::DeleteProvisionedConcurrencyConfigRequest request) {
-  auto checked = check_published(core, context, request.FunctionName, request.Qualifier, kUnpublished);
-  if (!checked) co_return std::unexpected(std::move(checked.error()));
-  co_return wire::DeleteProvisionedConcurrencyConfig::Response();
-}
-
-Awaitable<aws::ApiResult<wire::PutProvisionedConcurrencyConfigResponse>> put_provisioned(
-    Core& core, const aws::CallContext& context, wire::PutProvisionedConcurrencyConfigRequest request) {
-  auto checked = check_published(core, context, request.FunctionName, request.Qualifier,
-                                 "Provisioned Concurrency Configs cannot be applied to unpublished function versions.");
-  if (!checked) co_return std::unexpected(std::move(checked.error()));
-  co_return refuse_unsupported("Provisioned concurrency", "instances are started by invocations only");
-}
-
-Awaitable<aws::ApiResult<wire::ListProvisionedConcurrencyConfigsResponse>> list_provisioned(
-    Core& core, const aws::CallContext& context, wire::ListProvisionedConcurrencyConfigsRequest request) {
-  auto found = find_function(core, context, request.FunctionName, std::nullopt);
-  if (!found) co_return std::unexpected(std::move(found.error()));
-  wire::ListProvisionedConcurrencyConfigsResponse out;
-  out.ProvisionedConcurrencyConfigs.emplace();
-  co_return out;
-}
-
 }  // namespace
 
 void bind_concurrency(aws::Service& service, Core& core) {
   bind<wire::PutFunctionConcurrency>(service, core, put_concurrency);
   bind<wire::GetFunctionConcurrency>(service, core, get_concurrency);
   bind<wire::DeleteFunctionConcurrency>(service, core, delete_concurrency);
-  bind<wire::GetProvisionedConcurrencyConfig>(service, core, get_provisioned);
-  bind<wire::DeleteProvisionedConcurrencyConfig>(service, core, delete_provisioned);
-  bind<wire::PutProvisionedConcurrencyConfig>(service, core, put_provisioned);
-  bind<wire::ListProvisionedConcurrencyConfigs>(service, core, list_provisioned);
   bind<wire::GetAccountSettings>(service, core, get_account_settings);
 }
 

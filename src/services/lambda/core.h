@@ -57,6 +57,7 @@ void bind_versions(aws::Service& service, Core& core);
 void bind_aliases(aws::Service& service, Core& core);
 void bind_urls(aws::Service& service, Core& core);
 void bind_concurrency(aws::Service& service, Core& core);
+void bind_provisioned(aws::Service& service, Core& core);
 void bind_tags(aws::Service& service, Core& core);
 void bind_policies(aws::Service& service, Core& core);
 void bind_layers(aws::Service& service, Core& core);

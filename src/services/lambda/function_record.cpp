@@ -139,6 +139,11 @@ std::string to_text(const FunctionRecord& record) {
   for (const auto& [key, value] : record.tags) tags[key] = value;
   out["tags"] = std::move(tags);
   if (record.reserved_concurrency) out["reserved_concurrency"] = *record.reserved_concurrency;
+  json::object provisioned;
+  for (const auto& [qualifier, config] : record.provisioned) {
+    provisioned[qualifier] = json::object{{"count", config.count}, {"modified", config.last_modified}};
+  }
+  if (!provisioned.empty()) out["provisioned"] = std::move(provisioned);
   out["recursive_loop"] = record.recursive_loop;
   return to_json(out);
 }
@@ -174,6 +179,10 @@ Result<FunctionRecord> function_from_text(std::string_view text) {
   if (find(value, "reserved_concurrency") != nullptr) {
     out.reserved_concurrency = static_cast<std::int32_t>(get_int(value, "reserved_concurrency"));
   }
+  each_member(value, "provisioned", [&](const std::string& qualifier, const json::value& v) {
+    out.provisioned[qualifier] = {.count = static_cast<std::int32_t>(get_int(v, "count")),
+                                  .last_modified = text_of(v, "modified")};
+  });
   out.recursive_loop = std::string(get_string(value, "recursive_loop", "Terminate"));
   return out;
 }

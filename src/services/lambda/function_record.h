@@ -35,6 +35,11 @@ struct UrlRecord {
   wire::FunctionUrlConfig config;
 };
 
+struct ProvisionedRecord {
+  std::int32_t count = 0;
+  std::string last_modified;
+};
+
 struct FunctionRecord {
   Place place;
   std::string name;
@@ -49,6 +54,7 @@ struct FunctionRecord {
   std::map<std::string, wire::FunctionEventInvokeConfig> event_invoke;
   TagList tags;
   std::optional<std::int32_t> reserved_concurrency;
+  std::map<std::string, ProvisionedRecord> provisioned;  // by alias or number of a version
   std::string recursive_loop = "Terminate";
 
   [[nodiscard]] std::string arn(std::string_view qualifier) const { return function_arn(place, name, qualifier); }

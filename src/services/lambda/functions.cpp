@@ -261,6 +261,7 @@ aws::ApiResult<void> erase_version(FunctionRecord& function, const std::string& 
     }
   }
   std::erase_if(function.versions, [&](const auto& item) { return std::to_string(item.first) == qualifier; });
+  function.provisioned.erase(qualifier);
   function.policies.erase(qualifier);
   function.event_invoke.erase(qualifier);
   return {};

@@ -1,4 +1,4 @@
-// What the service asks of dispatch. An interface of three calls, so that the service's tests need no sandbox.
+// What the service asks of dispatch. An interface of a few calls, so that the service's tests need no sandbox.
 #pragma once
 
 #include <memory>
@@ -19,6 +19,8 @@ class Invoker {
   virtual void drain(const std::string& function_arn, const std::string& version,
                      const std::string& keep_generation) = 0;
   virtual void set_reserved_concurrency(const std::string& function_arn, std::optional<std::uint32_t> limit) = 0;
+  virtual void set_provisioned(const std::shared_ptr<const dispatch::Target>& target, std::uint32_t count) = 0;
+  [[nodiscard]] virtual dispatch::ProvisionedState provisioned(const dispatch::Target& target) const = 0;
 };
 
 class DispatcherInvoker final : public Invoker {
@@ -33,6 +35,12 @@ class DispatcherInvoker final : public Invoker {
   }
   void set_reserved_concurrency(const std::string& function_arn, std::optional<std::uint32_t> limit) override {
     dispatcher_.set_reserved_concurrency(function_arn, limit);
+  }
+  void set_provisioned(const std::shared_ptr<const dispatch::Target>& target, std::uint32_t count) override {
+    dispatcher_.set_provisioned(target, count);
+  }
+  [[nodiscard]] dispatch::ProvisionedState provisioned(const dispatch::Target& target) const override {
+    return dispatcher_.provisioned(target);
   }
 
  private:

@@ -67,6 +67,7 @@ struct Lambda::Impl {
     bind_aliases(service, core);
     bind_urls(service, core);
     bind_concurrency(service, core);
+    bind_provisioned(service, core);
     bind_tags(service, core);
     bind_policies(service, core);
     bind_layers(service, core);

@@ -180,6 +180,22 @@ TargetPtr Tables::make_target(const FunctionRecord& record, const VersionRecord&
   return target;
 }
 
+namespace {
+
+// How many instances are to be kept of each version.
+std::map<std::string, std::uint32_t> provisioned_of(const FunctionPtr& record) {
+  std::map<std::string, std::uint32_t> counts;
+  if (!record) return counts;
+  for (const auto& [qualifier, config] : record->provisioned) {
+    const auto alias = record->aliases.find(qualifier);
+    const auto version = alias == record->aliases.end() ? qualifier : alias->second.FunctionVersion.value_or("");
+    counts[version] += static_cast<std::uint32_t>(config.count);
+  }
+  return counts;
+}
+
+}  // namespace
+
 void Tables::install(const std::string& key, FunctionPtr record, store::Revision revision) {
   InstalledFunction next;
   next.record = std::move(record);
@@ -221,6 +237,13 @@ void Tables::install(const std::string& key, FunctionPtr record, store::Revision
     const auto kept = targets.find(version);
     const auto generation = kept == targets.end() ? std::string() : kept->second->generation;
     if (generation != target->generation) invoker_.drain(arn, version, generation);
+  }
+  const auto kept = provisioned_of(now);
+  const auto kept_before = provisioned_of(old.record);
+  for (const auto& [version, target] : targets) {
+    const auto count = kept.find(version);
+    if (count != kept.end()) invoker_.set_provisioned(target, count->second);
+    if (count == kept.end() && kept_before.contains(version)) invoker_.set_provisioned(target, 0);
   }
   if (now && on_change_) on_change_(*now);
 }

@@ -114,6 +114,15 @@ class FakeInvoker final : public Invoker {
     drained.push_back(arn + ":" + version);
   }
   void set_reserved_concurrency(const std::string&, std::optional<std::uint32_t>) override {}
+  std::map<std::string, std::uint32_t> kept;  // by version
+  void set_provisioned(const std::shared_ptr<const dispatch::Target>& to, std::uint32_t count) override {
+    kept[to->version] = count;
+  }
+  [[nodiscard]] dispatch::ProvisionedState provisioned(const dispatch::Target& to) const override {
+    const auto found = kept.find(to.version);
+    const std::uint32_t count = found == kept.end() ? 0 : found->second;
+    return {.allocated = count, .available = count, .failed = false};
+  }
 };
 
 class FakeRequest final : public http::Request {

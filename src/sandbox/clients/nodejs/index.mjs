@@ -206,6 +206,7 @@ async function waitForFunction() {
 
 async function main() {
   if (env.MAYFLY_CONTROL_FD !== undefined) await waitForFunction();
+  else await api.connected(); // the platform tells the interpreter's start from the function's own by it
   patchConsole();
   installGlobals();
   let handler;

@@ -450,6 +450,8 @@ def main():
     client = Client(os.environ["AWS_LAMBDA_RUNTIME_API"])
     if "MAYFLY_CONTROL_FD" in os.environ:
         wait_for_function(client)
+    else:
+        client.connect()  # the platform tells the interpreter's start from the function's own by it
     set_up_process()
     try:
         handler = load_handler(os.environ.get("_HANDLER", ""))
