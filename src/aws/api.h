@@ -24,6 +24,10 @@
 #include "base/json.h"
 #include "http/server.h"
 
+namespace mayfly::identity {
+struct Authenticated;  // services/iam/iam.h
+}
+
 namespace mayfly::aws {
 
 struct OperationModel;  // aws/model.h
@@ -71,6 +75,8 @@ struct CallContext {
   std::string region;  // of the credential scope
   std::string host;    // Host header as sent
   bool tls = false;
+  // The caller's identity in full, for services that decide by it; null where the front has none.
+  std::shared_ptr<const identity::Authenticated> who;
 };
 
 // Errors that every service shares.
