@@ -58,6 +58,18 @@ aws::ApiError body_error(const Error& cause, std::size_t limit) {
   return error;
 }
 
+RequestFacts facts_of(const http::Request& request) {
+  RequestFacts facts;
+  // "127.0.0.1:4711", "[::1]:4711"
+  auto peer = request.peer_address();
+  peer = peer.substr(0, peer.rfind(':'));
+  if (peer.starts_with('[') && peer.ends_with(']')) peer = peer.substr(1, peer.size() - 2);
+  facts.source_ip = peer;
+  facts.user_agent = request.head.headers.get("User-Agent");
+  facts.tls = request.is_tls();
+  return facts;
+}
+
 }  // namespace
 
 Awaitable<void> send_error(http::ResponseWriter& response, const aws::ApiError& error, const std::string& request_id) {
@@ -82,8 +94,8 @@ Awaitable<void> send_json(http::ResponseWriter& response, json::value body) {
   std::ignore = co_await response.send(std::move(answer));
 }
 
-Front::Front(const Clock& clock, FrontSettings settings, OwnApi& own, lambda::Lambda& lambda)
-    : clock_(clock), settings_(std::move(settings)), own_(own), lambda_(lambda) {}
+Front::Front(const Clock& clock, FrontSettings settings, OwnApi& own, lambda::Lambda& lambda, const iam::Iam& iam)
+    : clock_(clock), settings_(settings), own_(own), lambda_(lambda), iam_(iam), authorizer_(iam, clock) {}
 
 void Front::add_service(const std::string& signing_name, const aws::Service& service) {
   services_[signing_name] = &service;
@@ -142,9 +154,11 @@ Awaitable<std::optional<Front::Authenticated>> Front::authenticate(http::Request
     co_await refuse(request.head, response, error, request_id);
     co_return std::nullopt;
   }
-  const auto lookup = [this](std::string_view id) -> std::optional<aws::Secret> {
-    if (!constant_time_equal(id, settings_.root.principal.access_key_id)) return std::nullopt;
-    return settings_.root;
+  std::optional<iam::Iam::Found> found;
+  const auto lookup = [&](std::string_view id, std::string_view token) -> std::optional<aws::Secret> {
+    found = iam_.find_credentials(id, token);
+    if (!found) return std::nullopt;
+    return found->secret;
   };
   const std::string hash = hex_encode(sha256(*body));
   const aws::VerifySettings verify_settings;
@@ -154,32 +168,41 @@ Awaitable<std::optional<Front::Authenticated>> Front::authenticate(http::Request
     co_return std::nullopt;
   }
   if (verified->payload_hash.starts_with("STREAMING-")) {
-    auto decoded = aws::decode_chunked_payload(request.head, std::move(*body), settings_.root);
+    auto decoded = aws::decode_chunked_payload(request.head, std::move(*body), found->secret);
     if (!decoded) {
       co_await refuse(request.head, response, decoded.error(), request_id);
       co_return std::nullopt;
     }
     *body = std::move(*decoded);
   }
-  co_return Authenticated{.body = std::move(*body), .caller = std::move(*verified)};
+  co_return Authenticated{.body = std::move(*body), .caller = std::move(*verified), .who = std::move(found->who)};
 }
 
 Awaitable<void> Front::handle_function_url(http::Request& request, http::ResponseWriter& response) {
+  constexpr std::string_view kAction = "lambda:InvokeFunctionUrl";
   aws::CallContext context;
   context.request_id = uuid4();
   context.host = request.head.headers.get("Host");
   context.tls = request.is_tls();
+  const auto facts = facts_of(request);
+  const auto function = lambda_.function_of_url(context.host).value_or("");
+  identity::Context more;
   if (!lambda_.function_url_needs_caller(context.host)) {
-    co_await lambda_.serve_function_url(context, std::nullopt, request, response);
+    more.set("lambda:FunctionUrlAuthType", "NONE");
+    const bool permitted = authorizer_.allows_anonymous(facts, std::string(kAction), function, more);
+    co_await lambda_.serve_function_url(context, std::nullopt, permitted, request, response);
     co_return;
   }
   auto authenticated = co_await authenticate(request, response, context.request_id);
   if (!authenticated) co_return;
   context.principal = authenticated->caller.principal;
   context.region = authenticated->caller.region;
+  context.who = std::move(authenticated->who);
+  more.set("lambda:FunctionUrlAuthType", "AWS_IAM");
+  const auto refused = authorizer_.check_action(context, facts, std::string(kAction), function, more);
   ReadRequest read_request(request, std::move(authenticated->body));
   std::optional<aws::Principal> caller = context.principal;
-  co_await lambda_.serve_function_url(context, std::move(caller), read_request, response);
+  co_await lambda_.serve_function_url(context, std::move(caller), !refused.has_value(), read_request, response);
 }
 
 Awaitable<void> Front::handle_api(http::Request& request, http::ResponseWriter& response) {
@@ -187,8 +210,22 @@ Awaitable<void> Front::handle_api(http::Request& request, http::ResponseWriter& 
   auto authenticated = co_await authenticate(request, response, request_id);
   if (!authenticated) co_return;
   const aws::Verified& caller = authenticated->caller;
+  const auto facts = facts_of(request);
+  aws::CallContext context;
+  context.request_id = request_id;
+  context.principal = caller.principal;
+  context.region = caller.region;
+  context.host = request.head.headers.get("Host");
+  context.tls = request.is_tls();
+  context.who = std::move(authenticated->who);
   if (caller.service == "mayfly") {
-    co_await own_.handle(request, response);
+    const identity::Context nothing_more;
+    const auto refused = authorizer_.check_action(context, facts, "mayfly:Manage", "*", nothing_more);
+    if (refused) {
+      co_await send_error(response, *refused, request_id);
+    } else {
+      co_await own_.handle(request, response);
+    }
     co_return;
   }
   const auto service = services_.find(caller.service);
@@ -197,12 +234,11 @@ Awaitable<void> Front::handle_api(http::Request& request, http::ResponseWriter& 
     co_await refuse(request.head, response, error, request_id);
     co_return;
   }
-  aws::CallContext context;
-  context.request_id = request_id;
-  context.principal = caller.principal;
-  context.region = caller.region;
-  context.host = request.head.headers.get("Host");
-  context.tls = request.is_tls();
+  const aws::Authorize authorize = [&](const aws::CallContext& call, const aws::ServiceModel& model,
+                                       const aws::OperationModel& operation, const json::object& document) {
+    return authorizer_.check(call, facts, model, operation, document);
+  };
+  context.authorize = &authorize;
   co_await service->second->serve(context, request, std::move(authenticated->body), response);
 }
 

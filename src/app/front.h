@@ -2,7 +2,8 @@
 //
 // Operation.   Function URLs by host name; Mayfly's own paths under /_mayfly and /metrics; everything else is an AWS
 // API
-//              call, authenticated by SigV4 and given to the service of its credential scope.
+//              call, authenticated by SigV4, authorised for its operation and resource, and given to the service of its
+//              credential scope.
 // Concurrency. handle() runs on each connection's reactor; the front holds no state that changes.
 #pragma once
 
@@ -12,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "app/authorizer.h"
 #include "aws/api.h"
 #include "aws/sigv4.h"
 #include "base/async.h"
@@ -26,13 +28,12 @@ namespace mayfly::app {
 class OwnApi;
 
 struct FrontSettings {
-  aws::Secret root;
   std::size_t body_limit = 80UL * 1024 * 1024;  // a 50 MB package in base64, and its JSON
 };
 
 class Front {
  public:
-  Front(const Clock& clock, FrontSettings settings, OwnApi& own, lambda::Lambda& lambda);
+  Front(const Clock& clock, FrontSettings settings, OwnApi& own, lambda::Lambda& lambda, const iam::Iam& iam);
 
   // What a service answers without a signature, because the request itself is the proof (a link with a token).
   struct OpenDoor {
@@ -44,12 +45,18 @@ class Front {
   void add_open_door(OpenDoor door);
   void add_service(const std::string& signing_name, const aws::Service& service);
 
+  // `service` as in its ARNs.
+  void add_resource_policies(std::string service, Authorizer::ResourcePolicies policies) {
+    authorizer_.add_resource_policies(std::move(service), std::move(policies));
+  }
+
   Awaitable<void> handle(http::Request& request, http::ResponseWriter& response);
 
  private:
   struct Authenticated {
     std::string body;  // decoded where it came signed in chunks
     aws::Verified caller;
+    iam::AuthenticatedPtr who;
   };
   // Reads and authenticates a request; where that fails it has been answered and nullopt is returned.
   Awaitable<std::optional<Authenticated>> authenticate(http::Request& request, http::ResponseWriter& response,
@@ -65,6 +72,8 @@ class Front {
   FrontSettings settings_;
   OwnApi& own_;
   lambda::Lambda& lambda_;
+  const iam::Iam& iam_;
+  Authorizer authorizer_;
   std::map<std::string, const aws::Service*, std::less<>> services_;
   std::vector<OpenDoor> open_doors_;
 };

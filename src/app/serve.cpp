@@ -23,6 +23,7 @@
 #include "dispatch/dispatcher.h"
 #include "http/server.h"
 #include "identity/root_credentials.h"
+#include "identity/server_key.h"
 #include "observe/log_store.h"
 #include "observe/metrics.h"
 #include "sandbox/capabilities.h"
@@ -30,6 +31,7 @@
 #include "sandbox/network_policy.h"
 #include "sandbox/runtimes.h"
 #include "services/events/events.h"
+#include "services/iam/iam.h"
 #include "services/lambda/lambda.h"
 #include "services/sns/sns.h"
 #include "store/embedded/embedded.h"
@@ -99,6 +101,7 @@ class World {
 
  private:
   Result<void> open_stores();
+  Result<void> start_identities();
   Result<void> start_services();
   void make_events();
   void make_sns();
@@ -122,6 +125,7 @@ class World {
   std::unique_ptr<lambda::DispatcherInvoker> invoker_;
   delivery::Targets targets_;
   std::unique_ptr<delivery::Delivery> delivery_;
+  std::unique_ptr<iam::Iam> iam_;
   std::unique_ptr<lambda::Lambda> lambda_;
   std::unique_ptr<events::Events> events_;
   std::unique_ptr<sns::Sns> sns_;
@@ -145,6 +149,21 @@ Result<void> World::open_stores() {
   if (!logs) return std::unexpected(logs.error());
   logs_ = std::move(*logs);
   return {};
+}
+
+Result<void> World::start_identities() {
+  auto key = identity::ServerKey::load_or_make(config_.data);
+  if (!key) return std::unexpected(key.error());
+  iam::IamSettings settings;
+  settings.account = config_.account;
+  settings.root.secret_access_key = root_.secret_access_key;
+  settings.root.principal = {.account = config_.account,
+                             .arn = fmt::format("arn:aws:iam::{}:root", config_.account),
+                             .access_key_id = root_.access_key_id};
+  iam_ = std::make_unique<iam::Iam>(store_->key_value(), clock_, std::move(*key), std::move(settings));
+  Result<void> loaded;
+  run_on(reactors_->at(0), *scope_, "load", [&]() -> Awaitable<void> { loaded = co_await iam_->load(); });
+  return loaded;
 }
 
 Result<void> World::start_services() {
@@ -227,12 +246,10 @@ Result<void> World::listen() {
                     .region = config_.region,
                     .capabilities_json = capabilities_json_};
   own_api_ = std::make_unique<OwnApi>(std::move(parts));
-  FrontSettings front_settings;
-  front_settings.root.secret_access_key = root_.secret_access_key;
-  front_settings.root.principal = {.account = config_.account,
-                                   .arn = fmt::format("arn:aws:iam::{}:root", config_.account),
-                                   .access_key_id = root_.access_key_id};
-  front_ = std::make_unique<Front>(clock_, std::move(front_settings), *own_api_, *lambda_);
+  front_ = std::make_unique<Front>(clock_, FrontSettings(), *own_api_, *lambda_, *iam_);
+  front_->add_service("iam", iam_->iam_service());
+  front_->add_service("sts", iam_->sts_service());
+  front_->add_resource_policies("lambda", [this](std::string_view arn) { return lambda_->resource_policy(arn); });
   front_->add_service("lambda", lambda_->service());
   front_->add_service("events", events_->service());
   front_->add_service("sns", sns_->service());
@@ -275,6 +292,7 @@ Result<void> World::start(sandbox::LauncherProcess launcher, sandbox::Runtimes r
   pool_ = std::make_unique<BlockingPool>(kBlockingThreads, kBlockingQueue);
   launcher_ = sandbox::connect_launcher(reactors_->at(0), std::move(launcher));
   reactors_->start();
+  if (auto started = start_identities(); !started) return started;
   if (auto started = start_services(); !started) return started;
   return listen();
 }

@@ -68,6 +68,11 @@ struct Principal {
   std::string access_key_id;
 };
 
+struct CallContext;
+// An error refuses the operation.
+using Authorize = std::function<std::optional<ApiError>(const CallContext&, const ServiceModel&, const OperationModel&,
+                                                        const json::object& request)>;
+
 // Who calls, from where, and what for. Lives as long as the handler runs.
 struct CallContext {
   std::string request_id;
@@ -77,6 +82,8 @@ struct CallContext {
   bool tls = false;
   // The caller's identity in full, for services that decide by it; null where the front has none.
   std::shared_ptr<const identity::Authenticated> who;
+  // Asked before an operation runs, with its request as a document; null allows everything. Outlives the call.
+  const Authorize* authorize = nullptr;
 };
 
 // Errors that every service shares.

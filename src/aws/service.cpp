@@ -82,7 +82,9 @@ Awaitable<void> Service::serve(const CallContext& context, http::Request& reques
       error = std::move(parsed.error());
     } else {
       call = std::move(*parsed);
-      if (operation.input != nullptr) error = validate(*operation.input, call);
+      // Whether the caller may is decided first: who may not learns nothing from what is checked later.
+      if (context.authorize != nullptr) error = (*context.authorize)(context, model_, operation, call.document);
+      if (!error && operation.input != nullptr) error = validate(*operation.input, call);
     }
   }
   if (error) {

@@ -215,6 +215,14 @@ identity::NamedPolicy Iam::resource_policy(std::string name, const std::string& 
   return {.name = std::move(name), .policy = policy ? std::move(*policy) : deny_everything()};
 }
 
+std::string Iam::entity_arn(Named kind, std::string_view account, std::string_view name) const {
+  const auto of = kind == Named::kUser   ? EntityKind::kUser
+                  : kind == Named::kRole ? EntityKind::kRole
+                                         : EntityKind::kGroup;
+  if (const auto entity = impl_->core.entity(of, account, name)) return entity->arn();
+  return fmt::format("arn:aws:iam::{}:{}/{}", account, kind_name(of), name);
+}
+
 bool Iam::role_exists(std::string_view role_arn) const { return impl_->core.role_by_arn(role_arn) != nullptr; }
 
 bool Iam::role_trusts(std::string_view role_arn, std::string_view service) const {

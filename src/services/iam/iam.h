@@ -77,6 +77,10 @@ class Iam {
   // Compiles a resource's policy, keeping what it compiled. A document that cannot be read denies everything.
   [[nodiscard]] identity::NamedPolicy resource_policy(std::string name, const std::string& document) const;
 
+  // The ARN of what has this name, path and all; of what does not exist the one it would have with path "/".
+  enum class Named : std::uint8_t { kUser, kRole, kGroup };
+  [[nodiscard]] std::string entity_arn(Named kind, std::string_view account, std::string_view name) const;
+
   [[nodiscard]] bool role_exists(std::string_view role_arn) const;
   // Whether the role's trust policy lets the service assume it.
   [[nodiscard]] bool role_trusts(std::string_view role_arn, std::string_view service) const;

@@ -9,6 +9,7 @@
 #include "services/lambda/core.h"
 #include "services/lambda/function_url.h"
 #include "services/lambda/invoke.h"
+#include "services/lambda/policy.h"
 
 namespace mayfly::lambda {
 namespace {
@@ -134,8 +135,34 @@ bool Lambda::function_url_needs_caller(std::string_view host) const {
   return url && url->url.config.AuthType != "NONE";
 }
 
+std::optional<std::string> Lambda::function_of_url(std::string_view host) const {
+  const auto url = impl_->core.tables.url(to_lower(first_label(host)));
+  if (!url) return std::nullopt;
+  return url->function->arn(url->url.qualifier);
+}
+
+std::optional<std::string> Lambda::resource_policy(std::string_view arn) const {
+  constexpr std::string_view kMarker = ":function:";
+  const auto marker = arn.find(kMarker);
+  // "arn:aws:lambda:<region>:<account>:function:<name>[:<qualifier>]"
+  constexpr std::string_view kStart = "arn:aws:lambda:";
+  if (!arn.starts_with(kStart) || marker == std::string_view::npos) return std::nullopt;
+  const auto middle = arn.substr(kStart.size(), marker - kStart.size());
+  const auto colon = middle.find(':');
+  if (colon == std::string_view::npos) return std::nullopt;
+  const Place place{.account = std::string(middle.substr(colon + 1)), .region = std::string(middle.substr(0, colon))};
+  const auto rest = arn.substr(marker + kMarker.size());
+  const std::string name(rest.substr(0, rest.find(':')));
+  const std::string qualifier(name.size() < rest.size() ? rest.substr(name.size() + 1) : std::string_view());
+  const auto function = impl_->core.tables.function(place, name);
+  if (!function) return std::nullopt;
+  const auto policy = function->policies.find(qualifier);
+  if (policy == function->policies.end() || policy->second.statements.empty()) return std::nullopt;
+  return policy_text(policy->second);
+}
+
 Awaitable<void> Lambda::serve_function_url(const aws::CallContext& context, std::optional<aws::Principal> caller,
-                                           http::Request& request, http::ResponseWriter& response) {
+                                           bool permitted, http::Request& request, http::ResponseWriter& response) {
   auto& core = impl_->core;
   const auto host = std::string(without_port(context.host));
   const auto found = core.tables.url(to_lower(first_label(host)));
@@ -152,7 +179,7 @@ Awaitable<void> Lambda::serve_function_url(const aws::CallContext& context, std:
     co_return;
   }
   auto resolved = resolve(core, found->function->place, found->function->name, found->url.qualifier, random_share());
-  const bool allowed = found->url.config.AuthType == "NONE" || caller.has_value();
+  const bool allowed = permitted && (found->url.config.AuthType == "NONE" || caller.has_value());
   if (!allowed || !resolved) {
     auto refusal = url_refusal(403, "AccessDeniedException", std::string(kForbidden));
     static_cast<void>(co_await response.send(std::move(refusal)));

@@ -57,8 +57,14 @@ class Lambda {
   // True where the URL has AuthType AWS_IAM: the front then verifies the signature (service "lambda") and passes the
   // caller, or answers the refusal itself.
   [[nodiscard]] bool function_url_needs_caller(std::string_view host) const;
+  // The ARN of the function or alias behind a URL's host; nullopt where there is none.
+  [[nodiscard]] std::optional<std::string> function_of_url(std::string_view host) const;
+  // `permitted`: what policies say of lambda:InvokeFunctionUrl for this caller, or for everybody where there is none.
   Awaitable<void> serve_function_url(const aws::CallContext& context, std::optional<aws::Principal> caller,
-                                     http::Request& request, http::ResponseWriter& response);
+                                     bool permitted, http::Request& request, http::ResponseWriter& response);
+
+  // The policy document of the function, version or alias that an ARN names; nullopt where it has none.
+  [[nodiscard]] std::optional<std::string> resource_policy(std::string_view arn) const;
 
   // Links of GetFunction and GetLayerVersion: GET /_mayfly/code/<sha>?expires=..&signature=.. ; no other signature.
   [[nodiscard]] static bool is_code_path(std::string_view path);

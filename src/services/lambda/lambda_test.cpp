@@ -85,12 +85,12 @@ TEST_F(LambdaService, FunctionUrlsMapRequestsAndStreams) {
   request.head.method = "GET";
   request.head.target = "/x";
   FakeResponse response;
-  run([&]() -> Awaitable<void> { return lambda_->serve_function_url(context, std::nullopt, request, response); });
+  run([&]() -> Awaitable<void> { return lambda_->serve_function_url(context, std::nullopt, true, request, response); });
   EXPECT_EQ(response.got.body, "Hello, world!");
   EXPECT_TRUE(response.finished);
   context.host = "unknown.lambda-url.us-east-1.localhost:4566";
   FakeResponse unknown;
-  run([&]() -> Awaitable<void> { return lambda_->serve_function_url(context, std::nullopt, request, unknown); });
+  run([&]() -> Awaitable<void> { return lambda_->serve_function_url(context, std::nullopt, true, request, unknown); });
   EXPECT_EQ(unknown.got.head.status, 403);
   EXPECT_EQ(unknown.got.body, R"({"Message":null})");
 }

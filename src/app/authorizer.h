@@ -1,0 +1,63 @@
+// Whether a caller may run an operation: action and resource out of the request, the resource's own policy, and the
+// decision of identity.
+//
+// Operation.   One call for each operation of each service, after the request is parsed and before it is checked. The
+//              account's root user passes without any of that. What cannot be decided is denied.
+// Concurrency. Any reactor; holds no state that changes.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "aws/api.h"
+#include "base/clock.h"
+#include "identity/policy_decision.h"
+#include "services/iam/iam.h"
+
+namespace mayfly::app {
+
+// What a request says of itself, for conditions.
+struct RequestFacts {
+  std::string source_ip;
+  std::string user_agent;
+  bool tls = false;
+};
+
+class Authorizer {
+ public:
+  // The policy document of a resource by its ARN, or nullopt where it has none.
+  using ResourcePolicies = std::function<std::optional<std::string>(std::string_view arn)>;
+
+  Authorizer(const iam::Iam& iam, const Clock& clock) : iam_(iam), clock_(clock) {}
+  // `service` as in the ARN. Before the first request.
+  void add_resource_policies(std::string service, ResourcePolicies policies);
+
+  // nullopt: allowed.
+  [[nodiscard]] std::optional<aws::ApiError> check(const aws::CallContext& context, const RequestFacts& facts,
+                                                   const aws::ServiceModel& service,
+                                                   const aws::OperationModel& operation,
+                                                   const json::object& request) const;
+  // One action on one resource. `more` are further context keys.
+  [[nodiscard]] std::optional<aws::ApiError> check_action(const aws::CallContext& context, const RequestFacts& facts,
+                                                          std::string action, std::string resource,
+                                                          const identity::Context& more) const;
+  // Somebody who has not said who they are.
+  [[nodiscard]] bool allows_anonymous(const RequestFacts& facts, std::string action, std::string resource,
+                                      const identity::Context& more) const;
+
+ private:
+  [[nodiscard]] std::optional<aws::ApiError> check_passed_roles(const aws::CallContext& context,
+                                                                const RequestFacts& facts,
+                                                                const aws::ServiceModel& service,
+                                                                const json::object& request) const;
+  void add_facts(const RequestFacts& facts, identity::Context& context) const;
+  [[nodiscard]] std::vector<identity::NamedPolicy> policies_of(std::string_view arn) const;
+
+  const iam::Iam& iam_;
+  const Clock& clock_;
+  std::map<std::string, ResourcePolicies, std::less<>> resource_policies_;
+};
+
+}  // namespace mayfly::app
