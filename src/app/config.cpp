@@ -122,6 +122,8 @@ const std::vector<Setting>& settings() {
            "Run a runtime whose exact interpreter version is missing with another version of the same language."),
       number("logs.bytes_per_function", &Config::log_bytes_per_function, 65'536, 1ULL << 40,
              "Bound of each function's kept log."),
+      flag("iam.require_roles", &Config::require_roles,
+           "Refuse functions whose role does not exist in IAM or does not trust Lambda."),
       secret("root_access_key_id", &Config::root_access_key_id, "Root access key id, in place of the generated one."),
       secret("root_secret_access_key", &Config::root_secret_access_key,
              "Root secret access key, in place of the generated one."),

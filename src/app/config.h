@@ -35,6 +35,7 @@ struct Config {
   bool runtime_substitute = false;
   std::uint64_t log_bytes_per_function = 64ULL << 20;
   std::uint32_t account_unreserved = 100;
+  bool require_roles = false;
   std::string root_access_key_id;
   std::string root_secret_access_key;
 };

@@ -51,6 +51,10 @@ class Front {
   }
 
   Awaitable<void> handle(http::Request& request, http::ResponseWriter& response);
+  // A request out of an instance: AWS's APIs alone, signed like any client's. Nothing there is open to this machine.
+  Awaitable<void> handle_from_instance(http::Request& request, http::ResponseWriter& response) {
+    return handle_api(request, response);
+  }
 
  private:
   struct Authenticated {

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <csignal>
 #include <filesystem>
 #include <future>
@@ -21,6 +22,7 @@
 #include "cli/output.h"
 #include "delivery/delivery.h"
 #include "dispatch/dispatcher.h"
+#include "dispatch/sandbox_plan.h"
 #include "http/server.h"
 #include "identity/root_credentials.h"
 #include "identity/server_key.h"
@@ -102,6 +104,9 @@ class World {
  private:
   Result<void> open_stores();
   Result<void> start_identities();
+  Awaitable<void> serve_instance(http::Request& request, http::ResponseWriter& response);
+  [[nodiscard]] std::vector<std::pair<std::string, std::string>> function_credentials(
+      const dispatch::Target& target) const;
   Result<void> start_services();
   void make_events();
   void make_sns();
@@ -131,6 +136,7 @@ class World {
   std::unique_ptr<sns::Sns> sns_;
   std::unique_ptr<OwnApi> own_api_;
   std::unique_ptr<Front> front_;
+  std::atomic<Front*> platform_{nullptr};  // read by instances, which may start before the server listens
   std::unique_ptr<http::Server> server_;
   std::string endpoint_;
   std::uint16_t port_ = 0;
@@ -166,6 +172,26 @@ Result<void> World::start_identities() {
   return loaded;
 }
 
+Awaitable<void> World::serve_instance(http::Request& request, http::ResponseWriter& response) {
+  auto* front = platform_.load();
+  if (front != nullptr) {
+    co_await front->handle_from_instance(request, response);
+    co_return;
+  }
+  http::Response starting;
+  starting.head.status = 503;  // clients try again
+  [[maybe_unused]] const auto sent = co_await response.send(std::move(starting));
+}
+
+std::vector<std::pair<std::string, std::string>> World::function_credentials(const dispatch::Target& target) const {
+  // Twice as long as an instance may live.
+  constexpr std::chrono::hours kLifetime{12};
+  const auto given = iam_->role_credentials(target.role, target.function_name, kLifetime);
+  return {{"AWS_ACCESS_KEY_ID", given.access_key_id},
+          {"AWS_SECRET_ACCESS_KEY", given.secret_access_key},
+          {"AWS_SESSION_TOKEN", given.session_token}};
+}
+
 Result<void> World::start_services() {
   dispatch::DispatcherSettings settings;
   settings.account_concurrency = config_.concurrency;
@@ -176,6 +202,11 @@ Result<void> World::start_services() {
   const auto machine = sandbox::capabilities_from_json(capabilities_json_);
   if (!machine || !machine->has("network.nat"))
     settings.network = {.mode = sandbox::NetworkMode::kLoopback, .networks = {}};
+  settings.credentials = [this](const dispatch::Target& target) { return function_credentials(target); };
+  settings.endpoint_url = fmt::format("http://127.0.0.1:{}", dispatch::kRuntimeApiPort);
+  settings.platform = [this](http::Request& request, http::ResponseWriter& response) {
+    return serve_instance(request, response);
+  };
   dispatcher_ =
       std::make_unique<dispatch::Dispatcher>(*reactors_, clock_, *launcher_, *runtimes_, *logs_, metrics_, settings);
   invoker_ = std::make_unique<lambda::DispatcherInvoker>(*dispatcher_);
@@ -184,6 +215,11 @@ Result<void> World::start_services() {
   lambda_settings.region = config_.region;
   lambda_settings.code_directory = (fs::path(config_.data) / "code").string();
   lambda_settings.account_concurrency = config_.concurrency;
+  if (config_.require_roles) {
+    lambda_settings.role_is_usable = [this](const std::string& role) {
+      return iam_->role_trusts(role, "lambda.amazonaws.com");
+    };
+  }
   lambda_settings.check_runtime = [this](const std::string& runtime) -> Result<void> {
     const auto plan = runtimes_->plan(runtime, "");
     if (!plan) return std::unexpected(plan.error());
@@ -247,6 +283,7 @@ Result<void> World::listen() {
                     .capabilities_json = capabilities_json_};
   own_api_ = std::make_unique<OwnApi>(std::move(parts));
   front_ = std::make_unique<Front>(clock_, FrontSettings(), *own_api_, *lambda_, *iam_);
+  platform_ = front_.get();
   front_->add_service("iam", iam_->iam_service());
   front_->add_service("sts", iam_->sts_service());
   front_->add_resource_policies("lambda", [this](std::string_view arn) { return lambda_->resource_policy(arn); });

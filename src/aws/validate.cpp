@@ -3,10 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <boost/regex.hpp>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <utility>
 #include <vector>
 
 namespace mayfly::aws {
@@ -59,6 +61,28 @@ std::string portable(std::string_view pattern) {
   return out;
 }
 
+// Sets of characters beyond ASCII are written as \\u escapes and Unicode classes, which an engine of bytes does not
+// know. Here they are what they leave out of ASCII; every byte of a longer character is taken.
+std::string bytewise(std::string pattern) {
+  constexpr std::string_view kNoControls = R"([^\x00-\x08\x0b\x0c\x0e-\x1f\x7f])";
+  constexpr std::array<std::pair<std::string_view, std::string_view>, 8> kForms = {{
+      {R"([\u0009\u000A\u000D\u0020-\u00FF])", R"([^\x00-\x08\x0b\x0c\x0e-\x1f])"},
+      {R"([\u0009\u000A\u000D\u0020-\u007E\u00A1-\u00FF])", kNoControls},
+      {R"([\u0009\u000A\u000D\u0020-\u007E\u0085\u00A0-\uD7FF\uE000-\uFFFD\u10000-\u10FFFF])", kNoControls},
+      {R"([\u0020-\u00FF])", R"([^\x00-\x1f])"},
+      {R"([\u0021-\u007E])", "[!-~]"},
+      {R"([\u0021-\u007F])", R"([!-\x7f])"},
+      {R"(\u002F)", "/"},
+      {R"([\p{L}\p{Z}\p{N}_.:/=+\-@])", R"([^\x00-\x1f!-*,;<>?\[-^`{-\x7f])"},
+  }};
+  for (const auto& [published, here] : kForms) {
+    for (auto at = pattern.find(published); at != std::string::npos; at = pattern.find(published, at + here.size())) {
+      pattern.replace(at, published.size(), here);
+    }
+  }
+  return pattern;
+}
+
 // Compiled once for each pattern and kept: the set of patterns is that of the models. Keyed by content, as tests make
 // models at run time.
 const boost::regex* compiled(std::string_view pattern) {
@@ -69,7 +93,10 @@ const boost::regex* compiled(std::string_view pattern) {
   if (found != cache.end()) return found->second.get();
   std::unique_ptr<const boost::regex> made;
   try {
-    made = std::make_unique<const boost::regex>(portable(pattern), boost::regex::perl);
+    // What has been rewritten has its sets in this engine's form already.
+    const auto rewritten = bytewise(std::string(pattern));
+    made =
+        std::make_unique<const boost::regex>(rewritten == pattern ? portable(pattern) : rewritten, boost::regex::perl);
   } catch (const boost::regex_error&) {
     made = nullptr;
   }

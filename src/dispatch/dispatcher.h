@@ -6,11 +6,13 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/async.h"
 #include "base/error.h"
 #include "dispatch/invocation.h"
+#include "http/server.h"
 #include "sandbox/launcher.h"
 #include "sandbox/runtimes.h"
 
@@ -31,6 +33,13 @@ struct DispatcherSettings {
   std::chrono::seconds init_timeout{10};
   sandbox::NetworkPolicy network;  // the most that any instance may have
   std::string endpoint_url;        // AWS_ENDPOINT_URL for functions, or ""
+  // Variables with temporary credentials of a function's role, for one instance. Empty: functions get none.
+  std::function<std::vector<std::pair<std::string, std::string>>(const Target&)> credentials;
+  // Credentials outlive this age; an older instance is retired as soon as it is idle.
+  std::chrono::seconds most_age{6 * 3600};
+  // Answers signed requests that functions send to their Runtime API socket: the platform's own API, reached without
+  // any network. Empty: there is none.
+  http::Handler platform;
 };
 
 struct InstanceInfo {

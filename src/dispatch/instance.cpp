@@ -111,8 +111,9 @@ Awaitable<Result<void>> Instance::bring_up() {
     if (auto self = weak.lock()) self->write_line(std::move(line));
   });
   if (closing_) co_return Result<void>();
-  listener_ = std::make_unique<http::AdoptedListener>(reactor_, std::move(started->runtime_api), runtime_api_limits(),
-                                                      runtime_api_handler(shared_from_this()));
+  listener_ =
+      std::make_unique<http::AdoptedListener>(reactor_, std::move(started->runtime_api), runtime_api_limits(),
+                                              runtime_api_handler(shared_from_this(), engine_->settings.platform));
   set_timer(init_timer_, launched_at_ + engine_->settings.init_timeout, &Instance::timed_out);
   co_return Result<void>();
 }
@@ -450,7 +451,9 @@ void Instance::clear_timer(Reactor::TimerId& timer) {
 }
 
 void Instance::arm_idle_timer() {
-  set_timer(idle_timer_, reactor_.steady_now() + engine_->settings.idle_timeout, &Instance::idle_timer_fired);
+  const SteadyTime now = reactor_.steady_now();
+  const bool old = now - launched_at_ > engine_->settings.most_age;
+  set_timer(idle_timer_, old ? now : now + engine_->settings.idle_timeout, &Instance::idle_timer_fired);
 }
 
 void Instance::idle_timer_fired() {

@@ -37,6 +37,7 @@ struct Target {
   std::string region;
   std::string runtime;  // "python3.11"
   std::string handler;
+  std::string role;                                              // the ARN of its role
   std::string code_directory;                                    // unpacked package on the host
   std::vector<std::string> layer_directories;                    // first is lowest
   std::vector<std::pair<std::string, std::string>> environment;  // the user's

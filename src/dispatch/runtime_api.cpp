@@ -306,9 +306,13 @@ http::ServerLimits runtime_api_limits() {
   return limits;
 }
 
-http::Handler runtime_api_handler(std::shared_ptr<RuntimePeer> peer) {
+http::Handler runtime_api_handler(std::shared_ptr<RuntimePeer> peer, http::Handler platform) {
   // No coroutine itself: the coroutine holds the peer as its own argument and outlives this lambda.
-  return [peer = std::move(peer)](Request& request, ResponseWriter& writer) {
+  return [peer = std::move(peer), platform = std::move(platform)](Request& request, ResponseWriter& writer) {
+    const bool runtime = request.head.path().starts_with(kPrefix);
+    if (platform && !runtime && request.head.headers.get("Authorization").starts_with("AWS4-")) {
+      return platform(request, writer);
+    }
     return dispatch_call(peer, request, writer);
   };
 }

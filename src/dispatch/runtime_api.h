@@ -56,6 +56,7 @@ class RuntimePeer {
 };
 
 http::ServerLimits runtime_api_limits();
-http::Handler runtime_api_handler(std::shared_ptr<RuntimePeer> peer);
+// `platform` gets what is signed and no call of the Runtime API; it may be empty.
+http::Handler runtime_api_handler(std::shared_ptr<RuntimePeer> peer, http::Handler platform);
 
 }  // namespace mayfly::dispatch

@@ -78,6 +78,9 @@ sandbox::SandboxSpec make_spec(const Target& target, const sandbox::RuntimePlan&
   for (const auto& [name, value] : target.environment) {
     if (!is_reserved_variable(name)) put(env, name, value);
   }
+  if (settings.credentials) {
+    for (auto& [name, value] : settings.credentials(target)) put(env, name, std::move(value));
+  }
   put(env, "_HANDLER", target.handler);
   put(env, "AWS_REGION", target.region);
   put(env, "AWS_DEFAULT_REGION", target.region);

@@ -21,7 +21,7 @@ FOLDER = pathlib.Path(os.environ.get("MAYFLY_CONFORMANCE_DIR", ROOT.parent / "sh
 # Where the recordings' archives expect their files.
 SOURCES = "tests/aws/services/lambda_/functions"
 # Services that a case of another service may call: where they are not here yet, the case cannot pass.
-IMPLEMENTED = {"events", "lambda", "sns"}
+IMPLEMENTED = {"events", "iam", "lambda", "sns", "sts"}
 # What stands in the way of cases that need nothing else than this service, where it is not a defect of the answers.
 CANNOT_PASS = {
     **{f"TestSNSPlatform{name}": "needs mobile push, which is not carried out" for name in (

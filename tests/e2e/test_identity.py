@@ -1,8 +1,8 @@
 """Who may do what: users, roles and sessions of ordinary clients, and attempts to have more than was given."""
 
 import json
-import time
 import urllib.error
+import urllib.parse
 import urllib.request
 
 import botocore.exceptions
@@ -215,3 +215,82 @@ def test_identities_are_there_after_a_restart(new_server):
         if path.is_file():
             content = path.read_bytes()
             assert not any(secret in content for secret in secrets), path
+
+
+SDK_FUNCTION = """
+import boto3, os
+from botocore.config import Config
+config = Config(retries={'max_attempts': 0}, connect_timeout=5, read_timeout=10)
+def handler(event, context):
+    out = {'endpoint': os.environ['AWS_ENDPOINT_URL'], 'arn': boto3.client('sts', config=config).get_caller_identity()['Arn']}
+    client = boto3.client('lambda', config=config)
+    for name, call in (('invoke', lambda: client.invoke(FunctionName='guarded', Payload=b'"hi"')['Payload'].read().decode()), ('list', lambda: len(client.list_functions()['Functions']))):
+        try:
+            out[name] = call()
+        except Exception as e:
+            out[name] = getattr(e, 'response', {}).get('Error', {}).get('Code', repr(e))
+    return out
+"""
+
+
+def sdk_package(source):
+    """The function and the parts of boto3 that it needs, out of this Python's own packages."""
+    import boto3
+    import botocore
+    import pathlib
+    site = pathlib.Path(boto3.__file__).parents[1]
+    data = ("lambda", "sts", "endpoints.json", "partitions.json", "sdk-default-configuration.json", "_retry.json")
+    files = {"app.py": source}
+    for package in ("boto3", "botocore", "jmespath", "s3transfer", "dateutil", "urllib3"):
+        for path in (site / package).rglob("*"):
+            name = path.relative_to(site)
+            wanted = package != "botocore" or name.parts[1] != "data" or name.parts[2] in data
+            if path.is_file() and wanted and path.suffix != ".pyc" and "examples" not in name.parts:
+                files[str(name)] = path.read_bytes()
+    files["six.py"] = (site / "six.py").read_bytes()
+    return files
+
+
+def test_a_function_has_the_rights_of_its_role_and_nothing_more(server, iam, lambda_client, make_function, function, invoke):
+    iam.create_role(RoleName="caller", AssumeRolePolicyDocument=trust({"Service": "lambda.amazonaws.com"}))
+    iam.put_role_policy(RoleName="caller", PolicyName="p", PolicyDocument=policy(allow("lambda:InvokeFunction", f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:guarded")))
+    name = make_function("sdk", "python3.11", "app.handler", sdk_package(SDK_FUNCTION), Timeout=30, MemorySize=512)
+    # Its role (the tests' own) does not exist in IAM: it runs, and may do nothing but say who it is.
+    _, answer = invoke(name, {})
+    assert answer["arn"] == f"arn:aws:sts::{ACCOUNT}:assumed-role/test/sdk" and answer["invoke"] == answer["list"] == "AccessDeniedException"
+    lambda_client.update_function_configuration(FunctionName=name, Role=f"arn:aws:iam::{ACCOUNT}:role/caller")
+    lambda_client.get_waiter("function_updated_v2").wait(FunctionName=name)
+    _, answer = invoke(name, {})
+    assert answer == {"endpoint": "http://127.0.0.1:9001", "arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/caller/sdk", "invoke": '"hi"', "list": "AccessDeniedException"}
+    # What is taken from the role is taken from instances that run.
+    iam.delete_role_policy(RoleName="caller", PolicyName="p")
+    assert invoke(name, {})[1]["invoke"] == "AccessDeniedException"
+
+
+def test_roles_can_be_required(new_server):
+    server = new_server({"iam.require_roles": "true"}).start()
+    client, iam = server.client(), server.client("iam")
+    from conftest import zip_bytes
+    settings = {"FunctionName": "f", "Runtime": "python3.11", "Handler": "app.handler", "Code": {"ZipFile": zip_bytes(FUNCTION)}, "Role": f"arn:aws:iam::{ACCOUNT}:role/runner"}
+    assert error_of(client.create_function, **settings) == ("InvalidParameterValueException", "The role defined for the function cannot be assumed by Lambda.")
+    iam.create_role(RoleName="runner", AssumeRolePolicyDocument=trust({"Service": "ecs.amazonaws.com"}))
+    assert error_of(client.create_function, **settings)[0] == "InvalidParameterValueException"
+    iam.update_assume_role_policy(RoleName="runner", PolicyDocument=trust({"Service": "lambda.amazonaws.com"}))
+    assert client.create_function(**settings)["FunctionName"] == "f"
+
+
+def test_a_function_url_is_open_to_nobody_without_a_policy(server, lambda_client, function):
+    lambda_client.create_function_url_config(FunctionName=function, AuthType="NONE")
+    host = urllib.parse.urlparse(lambda_client.get_function_url_config(FunctionName=function)["FunctionUrl"]).netloc
+
+    def status():
+        try:
+            return urllib.request.urlopen(urllib.request.Request(server.endpoint + "/", headers={"Host": host})).status
+        except urllib.error.HTTPError as error:
+            return error.code
+
+    assert status() == 403
+    lambda_client.add_permission(FunctionName=function, StatementId="public", Action="lambda:InvokeFunctionUrl", Principal="*", FunctionUrlAuthType="NONE")
+    assert status() == 200
+    lambda_client.remove_permission(FunctionName=function, StatementId="public")
+    assert status() == 403

@@ -131,6 +131,9 @@ aws::ApiResult<void> check_settings(const Core& core, const Settings& settings) 
                               "arn:(aws[a-zA-Z-]*)?:iam::\\d{{12}}:role/?[a-zA-Z_0-9+=,.@\\-_/]+",
                               **settings.role));
   }
+  if (*settings.role && core.settings.role_is_usable && !core.settings.role_is_usable(**settings.role)) {
+    return refuse_parameter("The role defined for the function cannot be assumed by Lambda.");
+  }
   if (*settings.runtime) {
     if (auto ok = check_runtime(core, **settings.runtime); !ok) return ok;
   }

@@ -32,6 +32,8 @@ struct LambdaSettings {
   std::string code_directory;                          // absolute; made by load()
   std::string url_domain = "localhost";                // <id>.lambda-url.<region>.<url_domain>
   std::uint32_t account_concurrency = 1000;
+  // Whether Lambda may assume a role; a function with another one is refused. Empty: every role is taken.
+  std::function<bool(const std::string& role_arn)> role_is_usable;
   // Asked when a function is created or its runtime changes; an error refuses it with its message. Empty: no question.
   std::function<Result<void>(const std::string& runtime)> check_runtime;
 };

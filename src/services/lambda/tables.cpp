@@ -149,6 +149,7 @@ TargetPtr Tables::make_target(const FunctionRecord& record, const VersionRecord&
   target->region = record.place.region;
   target->runtime = config.Runtime.value_or("");
   target->handler = config.Handler.value_or("");
+  target->role = config.Role.value_or("");
   target->code_directory = code_directory_ + "/" + version.code_sha;
   for (const auto& sha : version.layer_shas) target->layer_directories.push_back(code_directory_ + "/" + sha);
   if (config.Environment && config.Environment->Variables) target->environment = *config.Environment->Variables;
