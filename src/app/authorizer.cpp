@@ -55,7 +55,7 @@ std::string function_arn(const aws::CallContext& context, const json::object& re
 }
 
 std::string layer_arn(const aws::CallContext& context, const json::object& request) {
-  const auto name = member(request, "LayerName");
+  auto name = member(request, "LayerName");
   if (is_arn(name)) return name;
   return fmt::format("arn:aws:lambda:{}:{}:layer:{}", context.region, context.principal.account, name);
 }
@@ -250,6 +250,23 @@ bool Authorizer::allows_anonymous(const RequestFacts& facts, std::string action,
   identity::Policies policies;
   policies.resource = resource_policies;
   return identity::decide(question, policies).allowed;
+}
+
+std::optional<Authorizer::Explanation> Authorizer::explain(std::string_view principal, std::string action,
+                                                           std::string resource) const {
+  const auto who = iam_.principal(principal);
+  if (!who) return std::nullopt;
+  identity::Question question;
+  question.action = std::move(action);
+  question.resource = std::move(resource);
+  const auto account = arn_part(question.resource, 4);
+  question.resource_account = account.size() == 12 ? std::string(account) : who->caller.account;
+  RequestFacts facts;
+  facts.source_ip = "127.0.0.1";
+  add_facts(facts, question.context);
+  const auto policies = policies_of(question.resource);
+  const auto decision = iam_.decide(*who, question, policies);
+  return Explanation{.allowed = decision.allowed, .text = identity::explanation(question, decision)};
 }
 
 std::optional<aws::ApiError> Authorizer::check_passed_roles(const aws::CallContext& context, const RequestFacts& facts,

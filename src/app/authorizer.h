@@ -47,6 +47,14 @@ class Authorizer {
   [[nodiscard]] bool allows_anonymous(const RequestFacts& facts, std::string action, std::string resource,
                                       const identity::Context& more) const;
 
+  // What would be decided for a user or a role, as for `mayfly iam explain`; nullopt where there is no such principal.
+  struct Explanation {
+    bool allowed = false;
+    std::string text;
+  };
+  [[nodiscard]] std::optional<Explanation> explain(std::string_view principal, std::string action,
+                                                   std::string resource) const;
+
  private:
   [[nodiscard]] std::optional<aws::ApiError> check_passed_roles(const aws::CallContext& context,
                                                                 const RequestFacts& facts,

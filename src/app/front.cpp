@@ -205,6 +205,32 @@ Awaitable<void> Front::handle_function_url(http::Request& request, http::Respons
   co_await lambda_.serve_function_url(context, std::move(caller), !refused.has_value(), read_request, response);
 }
 
+Awaitable<void> Front::explain(const http::RequestHead& head, http::ResponseWriter& response, std::string request_id) {
+  const auto parameter = [&](std::string_view wanted) -> std::string {
+    auto query = head.query();
+    while (!query.empty()) {
+      const auto end = query.find('&');
+      const auto part = query.substr(0, end);
+      query = end == std::string_view::npos ? std::string_view() : query.substr(end + 1);
+      const auto equals = part.find('=');
+      if (equals != std::string_view::npos && part.substr(0, equals) == wanted) {
+        return percent_decode(part.substr(equals + 1)).value_or("");
+      }
+    }
+    return {};
+  };
+  const auto found = authorizer_.explain(parameter("principal"), parameter("action"), parameter("resource"));
+  if (!found) {
+    aws::ApiError error;
+    error.model = &aws::common_errors::ValidationException;
+    error.message = fmt::format("There is no user or role {}.", parameter("principal"));
+    co_await send_error(response, error, request_id);
+    co_return;
+  }
+  json::value answer = json::object{{"Allowed", found->allowed}, {"Explanation", found->text}};
+  co_await send_json(response, std::move(answer));
+}
+
 Awaitable<void> Front::handle_api(http::Request& request, http::ResponseWriter& response) {
   const std::string request_id = uuid4();
   auto authenticated = co_await authenticate(request, response, request_id);
@@ -223,6 +249,8 @@ Awaitable<void> Front::handle_api(http::Request& request, http::ResponseWriter& 
     const auto refused = authorizer_.check_action(context, facts, "mayfly:Manage", "*", nothing_more);
     if (refused) {
       co_await send_error(response, *refused, request_id);
+    } else if (request.head.path() == "/_mayfly/explain") {
+      co_await explain(request.head, response, request_id);
     } else {
       co_await own_.handle(request, response);
     }

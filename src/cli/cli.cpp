@@ -100,6 +100,15 @@ int run(int argc, char** argv, const Hooks& hooks) {
   delete_command->add_option("function", delete_name, "Name")->required();
   delete_command->add_flag("-y,--yes", yes, "Do not ask");
 
+  ExplainOptions explain_options;
+  auto* iam_command = app.add_subcommand("iam", "Look at who may do what");
+  iam_command->require_subcommand(1);
+  auto* explain_command =
+      client(iam_command->add_subcommand("explain", "Say what would be decided and which statement decides"));
+  explain_command->add_option("principal", explain_options.principal, "ARN of a user or a role")->required();
+  explain_command->add_option("action", explain_options.action, "Such as lambda:InvokeFunction")->required();
+  explain_command->add_option("resource", explain_options.resource, "An ARN; default: *")->default_val("*");
+
   auto* env_command =
       client(app.add_subcommand("env", "Print the variables for ordinary AWS clients: eval $(mayfly env)"));
   std::string runtime_paths;
@@ -130,6 +139,7 @@ int run(int argc, char** argv, const Hooks& hooks) {
   if (*list_command) return list(out, connection);
   if (*logs_command) return logs(out, connection, logs_options);
   if (*delete_command) return remove(out, connection, delete_name, yes);
+  if (*explain_command) return explain(out, connection, explain_options);
   if (*env_command) return environment(out, connection);
   if (*doctor_command) return doctor(out, runtime_paths);
   if (*version_command) return version(out);

@@ -35,11 +35,18 @@ struct LogsOptions {
   int lines = 100;
 };
 
+struct ExplainOptions {
+  std::string principal;  // ARN of a user or a role
+  std::string action;     // "lambda:InvokeFunction"
+  std::string resource;   // an ARN or "*"
+};
+
 int deploy(const Output& out, const ConnectionOptions& connection, const DeployOptions& options);
 int invoke(const Output& out, const ConnectionOptions& connection, const InvokeOptions& options);
 int list(const Output& out, const ConnectionOptions& connection);
 int logs(const Output& out, const ConnectionOptions& connection, const LogsOptions& options);
 int remove(const Output& out, const ConnectionOptions& connection, const std::string& name, bool yes);
+int explain(const Output& out, const ConnectionOptions& connection, const ExplainOptions& options);
 int environment(const Output& out, const ConnectionOptions& connection);
 int doctor(const Output& out, const std::string& runtime_paths);
 int version(const Output& out);

@@ -294,3 +294,20 @@ def test_a_function_url_is_open_to_nobody_without_a_policy(server, lambda_client
     assert status() == 200
     lambda_client.remove_permission(FunctionName=function, StatementId="public")
     assert status() == 403
+
+
+def test_decisions_are_explained(server, iam, make_user, function):
+    import os
+    import subprocess
+    from conftest import BINARY
+    make_user("exi", allow("lambda:Get*", Sid="Reads"))
+    env = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "us-east-1"}
+
+    def explain(action):
+        command = [str(BINARY), "iam", "explain", "--endpoint", server.endpoint, f"arn:aws:iam::{ACCOUNT}:user/exi", action, f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:guarded"]
+        done = subprocess.run(command, env=env, capture_output=True, text=True)
+        return done.returncode, done.stdout.strip() + done.stderr.strip()
+
+    assert explain("lambda:GetFunction") == (0, "allowed: Reads of the identity-based policy own")
+    code, text = explain("lambda:DeleteFunction")
+    assert code == 1 and text.startswith("denied: no identity-based policy allows lambda:DeleteFunction")

@@ -205,6 +205,23 @@ std::optional<Iam::Found> Iam::find_credentials(std::string_view access_key_id, 
   return found;
 }
 
+AuthenticatedPtr Iam::principal(std::string_view arn) const {
+  const auto& core = impl_->core;
+  if (const auto role = core.role_by_arn(arn)) {
+    auto who = std::make_shared<identity::Authenticated>();
+    who->caller.kind = identity::Caller::Kind::kRoleSession;
+    who->caller.account = role->account;
+    who->caller.arn = fmt::format("arn:aws:sts::{}:assumed-role/{}/explained", role->account, role->name);
+    who->caller.role_arn = role->arn();
+    who->user_id = role->id + ":explained";
+    who->principal_name = role->name;
+    who->principal_tags = role->tags;
+    return who;
+  }
+  const auto user = core.entity(EntityKind::kUser, core.settings.account, last_part(arn));
+  return user && user->arn() == arn ? impl_->user_of(user, "") : nullptr;
+}
+
 identity::Decision Iam::decide(const identity::Authenticated& who, identity::Question& question,
                                std::span<const identity::NamedPolicy> resource) const {
   return iam::decide(impl_->core, who, question, resource);

@@ -70,6 +70,9 @@ class Iam {
   };
   [[nodiscard]] std::optional<Found> find_credentials(std::string_view access_key_id, std::string_view token) const;
 
+  // A user or a role as a caller, without any request: for explanations. Null where there is none of that ARN.
+  [[nodiscard]] AuthenticatedPtr principal(std::string_view arn) const;
+
   // Decides by the caller's policies and the resource's. `question.caller` and the caller's own keys of the context are
   // filled in here; what the request says of itself is the asker's.
   [[nodiscard]] identity::Decision decide(const identity::Authenticated& who, identity::Question& question,
