@@ -58,6 +58,33 @@ aws::ApiError body_error(const Error& cause, std::size_t limit) {
   return error;
 }
 
+std::string query_parameter(const http::RequestHead& head, std::string_view wanted) {
+  auto query = head.query();
+  while (!query.empty()) {
+    const auto end = query.find('&');
+    const auto part = query.substr(0, end);
+    query = end == std::string_view::npos ? std::string_view() : query.substr(end + 1);
+    const auto equals = part.find('=');
+    if (equals != std::string_view::npos && part.substr(0, equals) == wanted) {
+      return percent_decode(part.substr(equals + 1)).value_or("");
+    }
+  }
+  return {};
+}
+
+// The session token that a request claims, read where verify() reads it, which compares it once more.
+std::string claimed_token(const http::RequestHead& head) {
+  if (trim(head.headers.get("Authorization")).empty()) return query_parameter(head, "X-Amz-Security-Token");
+  return std::string(head.headers.get("X-Amz-Security-Token"));
+}
+
+aws::ApiError expired() {
+  aws::ApiError error;
+  error.model = &aws::common_errors::ExpiredTokenException;
+  error.message = "The security token included in the request is expired";
+  return error;
+}
+
 RequestFacts facts_of(const http::Request& request) {
   RequestFacts facts;
   // "127.0.0.1:4711", "[::1]:4711"
@@ -156,7 +183,8 @@ Awaitable<std::optional<Front::Authenticated>> Front::authenticate(http::Request
     co_return std::nullopt;
   }
   std::optional<iam::Iam::Found> found;
-  const auto lookup = [&](std::string_view id, std::string_view token) -> std::optional<aws::Secret> {
+  const auto token = claimed_token(request.head);
+  const auto lookup = [&](std::string_view id) -> std::optional<aws::Secret> {
     found = iam_.find_credentials(id, token);
     if (!found) return std::nullopt;
     return found->secret;
@@ -166,6 +194,11 @@ Awaitable<std::optional<Front::Authenticated>> Front::authenticate(http::Request
   auto verified = aws::verify(request.head, hash, clock_.now(), lookup, verify_settings);
   if (!verified) {
     co_await refuse(request.head, response, verified.error(), request_id);
+    co_return std::nullopt;
+  }
+  if (found->expires && *found->expires <= clock_.now()) {
+    const aws::ApiError error = expired();
+    co_await refuse(request.head, response, error, request_id);
     co_return std::nullopt;
   }
   if (verified->payload_hash.starts_with("STREAMING-")) {
@@ -207,19 +240,7 @@ Awaitable<void> Front::handle_function_url(http::Request& request, http::Respons
 }
 
 Awaitable<void> Front::explain(const http::RequestHead& head, http::ResponseWriter& response, std::string request_id) {
-  const auto parameter = [&](std::string_view wanted) -> std::string {
-    auto query = head.query();
-    while (!query.empty()) {
-      const auto end = query.find('&');
-      const auto part = query.substr(0, end);
-      query = end == std::string_view::npos ? std::string_view() : query.substr(end + 1);
-      const auto equals = part.find('=');
-      if (equals != std::string_view::npos && part.substr(0, equals) == wanted) {
-        return percent_decode(part.substr(equals + 1)).value_or("");
-      }
-    }
-    return {};
-  };
+  const auto parameter = [&](std::string_view wanted) { return query_parameter(head, wanted); };
   const auto found = authorizer_.explain(parameter("principal"), parameter("action"), parameter("resource"));
   if (!found) {
     aws::ApiError error;

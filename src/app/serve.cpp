@@ -36,6 +36,7 @@
 #include "services/events/events.h"
 #include "services/iam/iam.h"
 #include "services/lambda/lambda.h"
+#include "services/lambda/sqs_source.h"
 #include "services/scheduler/scheduler.h"
 #include "services/sqs/sqs.h"
 #include "services/sns/sns.h"
@@ -244,6 +245,7 @@ Result<void> World::start_services() {
   sqs_ = std::make_unique<sqs::Sqs>(store_->key_value(), store_->queue(), time(),
                                     sqs::SqsSettings{.account = config_.account, .region = config_.region});
   sqs_->add_to(targets_);
+  lambda_->read_from("sqs", lambda::sqs_sources(*sqs_), *reactors_);
   make_events();
   make_scheduler();
   make_sns();

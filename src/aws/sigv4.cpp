@@ -264,13 +264,10 @@ ApiResult<Verified> verify(const http::RequestHead& head, std::string_view body_
   auto claim = presigned ? read_query_claim(head) : read_header_claim(head, authorization);
   if (!claim) return std::unexpected(std::move(claim.error()));
 
-  const auto secret = credentials(claim->access_key_id, claim->token);
+  const auto secret = credentials(claim->access_key_id);
   const bool token_good = secret && constant_time_equal(secret->session_token, claim->token);
   if (!secret || !token_good) {
     return refuse(common_errors::UnrecognizedClientException, "The security token included in the request is invalid.");
-  }
-  if (secret->expires && *secret->expires <= now) {
-    return refuse(common_errors::ExpiredTokenException, "The security token included in the request is expired");
   }
   if (auto good = check_time(*claim, now, settings.clock_skew); !good) return std::unexpected(std::move(good.error()));
   if (auto good = check_signed_headers(head, *claim); !good) return std::unexpected(std::move(good.error()));

@@ -17,11 +17,9 @@ namespace mayfly::aws {
 struct Secret {
   std::string secret_access_key;
   std::string session_token;  // "" where the key is a long-term one
-  std::optional<SystemTime> expires;
   Principal principal;
 };
-// `token` is what the request claims, or "". A temporary secret comes back with the token that it belongs to.
-using CredentialLookup = std::function<std::optional<Secret>(std::string_view access_key_id, std::string_view token)>;
+using CredentialLookup = std::function<std::optional<Secret>(std::string_view access_key_id)>;
 
 struct Verified {
   Principal principal;

@@ -49,7 +49,7 @@ Secret secret_of(const std::string& key, const std::string& token) {
 }
 
 CredentialLookup only(const std::string& id, const Secret& secret) {
-  return [=](std::string_view wanted, std::string_view) -> std::optional<Secret> {
+  return [=](std::string_view wanted) -> std::optional<Secret> {
     if (wanted != id) return std::nullopt;
     return secret;
   };

@@ -115,11 +115,11 @@ def test_roles_are_assumed_by_whom_they_trust(server, iam, sts, make_user, funct
     iam.put_role_policy(RoleName="worker", PolicyName="p", PolicyDocument=policy(allow("lambda:*")))
     arn = f"arn:aws:iam::{ACCOUNT}:role/worker"
     client = server.client("sts", **user)
-    assert error_of(client.assume_role, RoleArn=arn, RoleSessionName="s")[0] == "AccessDenied"
-    assert error_of(client.assume_role, RoleArn=arn, RoleSessionName="s", ExternalId="43")[0] == "AccessDenied"
-    assert error_of(client.assume_role, RoleArn=arn + "2", RoleSessionName="s", ExternalId="42")[0] == "AccessDenied"
-    answer = client.assume_role(RoleArn=arn, RoleSessionName="s", ExternalId="42", Policy=policy(allow("lambda:Get*")))
-    assert answer["AssumedRoleUser"]["Arn"] == f"arn:aws:sts::{ACCOUNT}:assumed-role/worker/s"
+    assert error_of(client.assume_role, RoleArn=arn, RoleSessionName="s1")[0] == "AccessDenied"
+    assert error_of(client.assume_role, RoleArn=arn, RoleSessionName="s1", ExternalId="43")[0] == "AccessDenied"
+    assert error_of(client.assume_role, RoleArn=arn + "2", RoleSessionName="s1", ExternalId="42")[0] == "AccessDenied"
+    answer = client.assume_role(RoleArn=arn, RoleSessionName="s1", ExternalId="42", Policy=policy(allow("lambda:Get*")))
+    assert answer["AssumedRoleUser"]["Arn"] == f"arn:aws:sts::{ACCOUNT}:assumed-role/worker/s1"
     session = keys(answer["Credentials"])
     assert server.client("sts", **session).get_caller_identity()["Arn"] == answer["AssumedRoleUser"]["Arn"]
     as_role = server.client("lambda", **session)
@@ -244,8 +244,9 @@ def sdk_package(source):
     for package in ("boto3", "botocore", "jmespath", "s3transfer", "dateutil", "urllib3"):
         for path in (site / package).rglob("*"):
             name = path.relative_to(site)
-            wanted = package != "botocore" or name.parts[1] != "data" or name.parts[2] in data
-            if path.is_file() and wanted and path.suffix != ".pyc" and "examples" not in name.parts:
+            if not path.is_file() or (name.parts[:2] == ("botocore", "data") and name.parts[2] not in data):
+                continue
+            if path.suffix != ".pyc" and "examples" not in name.parts:
                 files[str(name)] = path.read_bytes()
     files["six.py"] = (site / "six.py").read_bytes()
     return files

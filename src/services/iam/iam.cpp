@@ -191,7 +191,7 @@ std::optional<Iam::Found> Iam::find_credentials(std::string_view access_key_id, 
     found.who = impl_->session_of(access_key_id, token);
     if (!found.who) return std::nullopt;
     found.secret.session_token = token;
-    found.secret.expires = found.who->session->expires;
+    found.expires = found.who->session->expires;
   } else {
     bool active = false;
     const auto user = core.owner_of_key(access_key_id, active);

@@ -66,6 +66,7 @@ class Iam {
   // The credentials of a key id and, for temporary ones, their token; and whose they are. nullopt for what is unknown.
   struct Found {
     aws::Secret secret;
+    std::optional<SystemTime> expires;  // of temporary ones; whoever verifies the request checks it
     AuthenticatedPtr who;
   };
   [[nodiscard]] std::optional<Found> find_credentials(std::string_view access_key_id, std::string_view token) const;
