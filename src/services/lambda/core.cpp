@@ -40,7 +40,8 @@ Core::Core(store::KeyValue& store, store::Blob& blobs_in, BlockingPool& pool_in,
       invoker(invoker_in),
       settings(std::move(settings_in)),
       tables(store, invoker_in, settings.code_directory),
-      link_key(random_bytes(32)) {}
+      link_key(random_bytes(32)),
+      mappings(store) {}
 
 Place Core::place(const aws::CallContext& context) const {
   Place out;

@@ -13,6 +13,7 @@
 #include "delivery/delivery.h"
 #include "services/lambda/code_package.h"
 #include "services/lambda/lambda.h"
+#include "services/lambda/mappings.h"
 #include "services/lambda/tables.h"
 #include "store/blob.h"
 
@@ -31,6 +32,8 @@ struct Core {
   Tables tables;
   std::string link_key;  // of this run; links to code end with it
   Scope streams{"streamed invocations"};
+  Scope polls{"event source mappings"};
+  Mappings mappings;
   // Null until deliver_through(): asynchronous invocations are refused then.
   delivery::Delivery* delivery = nullptr;
   const delivery::Targets* targets = nullptr;

@@ -109,6 +109,8 @@ Awaitable<Result<void>> Lambda::load() {
   }
   auto loaded = co_await core.tables.load();
   if (!loaded) co_return std::unexpected(std::move(loaded.error()));
+  loaded = co_await core.mappings.table.load();
+  if (!loaded) co_return std::unexpected(std::move(loaded.error()));
   for (auto& sha : core.tables.code_in_use()) {
     auto restored = co_await restore_code(core, std::move(sha));
     if (!restored) co_return std::unexpected(std::move(restored.error()));
@@ -116,7 +118,19 @@ Awaitable<Result<void>> Lambda::load() {
   co_return Result<void>();
 }
 
+void Lambda::read_from(std::string service, std::unique_ptr<EventSources> sources, Reactors& reactors) {
+  impl_->core.mappings.add_sources(std::move(service), std::move(sources), reactors);
+}
+
+void Lambda::start_mappings() { impl_->core.mappings.start_all(impl_->core); }
+
+Awaitable<void> Lambda::join() {
+  impl_->core.polls.stop();
+  co_await impl_->core.polls.join();
+}
+
 Awaitable<void> Lambda::stop() {
+  impl_->core.mappings.stop_all();
   impl_->core.streams.stop();
   co_await impl_->core.streams.join();
 }

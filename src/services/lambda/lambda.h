@@ -19,6 +19,7 @@
 #include "delivery/delivery.h"
 #include "delivery/targets.h"
 #include "http/server.h"
+#include "services/lambda/event_source.h"
 #include "services/lambda/invoker.h"
 #include "store/blob.h"
 #include "store/key_value.h"
@@ -45,12 +46,18 @@ class Lambda {
   Lambda& operator=(const Lambda&) = delete;
 
   Awaitable<Result<void>> load();
-  // Waits for streamed invocations that still run; new ones are refused. Before destruction.
+  // Ends the polling of event sources, and waits for streamed invocations that still run; new ones are refused.
   Awaitable<void> stop();
+  // Until no batch of an event source is left. After stop() and the dispatcher's stop, before destruction.
+  Awaitable<void> join();
   [[nodiscard]] aws::Service& service();
   // Takes events for functions, and hands over those of asynchronous invocations. Before load() and before the
   // delivery's start; both outlive this.
   void deliver_through(delivery::Targets& targets, delivery::Delivery& delivery);
+  // Event source mappings can read from `sources` of this service ("sqs"), on these reactors. Before load().
+  void read_from(std::string service, std::unique_ptr<EventSources> sources, Reactors& reactors);
+  // Starts the mappings that are enabled. After load(), when their sources are there.
+  void start_mappings();
 
   // Function URLs. Hosts are "<id>.lambda-url.<region>.<url_domain>[:port]".
   [[nodiscard]] bool is_function_url_host(std::string_view host) const;

@@ -92,11 +92,18 @@ class FakeInvoker final : public Invoker {
   std::vector<std::string> drained;
   std::vector<std::string> parts;  // streamed before the outcome
   std::vector<dispatch::Invocation> all;
+  bool hold = false;  // invocations wait for release()
+  Signal gate;
+  void release() {
+    hold = false;
+    gate.notify_all();
+  }
   Awaitable<Result<dispatch::Outcome>> invoke(std::shared_ptr<const dispatch::Target> to,
                                               dispatch::Invocation what) override {
     target = std::move(to);
     invocation = std::move(what);
     all.push_back(invocation);
+    while (hold) co_await gate.wait_until(kNoDeadline);
     if (invocation.sink) {
       invocation.sink->on_start("text/plain");
       for (const auto& part : parts) static_cast<void>(co_await invocation.sink->on_data(part));
@@ -197,11 +204,19 @@ class LambdaService : public ::testing::Test {
     ASSERT_TRUE(loaded && *loaded);
   }
   void stop() {
-    run([&]() -> Awaitable<void> {
+    invoker_.release();
+    bool stopped = false;
+    const auto task = [&]() -> Awaitable<void> {
       co_await delivery_->stop(std::chrono::seconds(1));
       co_await lambda_->stop();
+      co_await lambda_->join();
       co_await delivery_->join();
-    });
+      stopped = true;
+    };
+    ASSERT_TRUE(scope_.spawn(reactor_, "stop", task));
+    // A mapping that waits for its source looks up when the wait is over.
+    for (int i = 0; i < 10 && !stopped; ++i) pass(std::chrono::seconds(1));
+    ASSERT_TRUE(stopped);
   }
   void settle() {
     while (reactor_.poll() > 0) {
