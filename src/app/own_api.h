@@ -9,6 +9,9 @@
 #include "base/json.h"
 #include "http/server.h"
 
+namespace mayfly::delivery {
+class Delivery;
+}
 namespace mayfly::dispatch {
 class Dispatcher;
 }
@@ -29,6 +32,7 @@ struct OwnApiParts {
   observe::LogStore* logs;
   observe::Metrics* metrics;
   const sandbox::Runtimes* runtimes;
+  delivery::Delivery* delivery;
   std::string account;
   std::string region;
   std::string capabilities_json;
@@ -37,13 +41,16 @@ struct OwnApiParts {
 class OwnApi {
  public:
   explicit OwnApi(OwnApiParts parts) : parts_(std::move(parts)) {}
-  // GET /_mayfly/status, runtimes, instances, metrics, logs?function=NAME&limit=N[&follow=1] (JSON lines).
+  // GET /_mayfly/status, runtimes, instances, metrics, deliveries[?target=ARN&via=NAME&after=N&limit=N],
+  // logs?function=NAME&limit=N[&follow=1] (JSON lines).
   Awaitable<void> handle(http::Request& request, http::ResponseWriter& response);
   Awaitable<void> metrics(http::ResponseWriter& response);
   // Ends the streams of followers, so that a drain does not wait for them.
   void stop() { stopping_ = true; }
 
  private:
+  Awaitable<void> deliveries(http::Request& request, http::ResponseWriter& response);
+  Awaitable<void> waiting(http::Request& request, http::ResponseWriter& response, std::string target);
   Awaitable<void> logs(http::Request& request, http::ResponseWriter& response);
   [[nodiscard]] json::value status() const;
   [[nodiscard]] json::value runtimes() const;

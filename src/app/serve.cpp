@@ -213,6 +213,7 @@ Awaitable<Result<void>> World::load_services() {
   if (loaded) loaded = co_await sns_->load();
   if (loaded) loaded = co_await delivery_->start();
   if (loaded) events_->start(reactors_->at(0));
+  if (loaded) lambda_->start_mappings();
   co_return loaded;
 }
 
@@ -223,6 +224,7 @@ Result<void> World::listen() {
                     .logs = logs_.get(),
                     .metrics = &metrics_,
                     .runtimes = &*runtimes_,
+                    .delivery = delivery_.get(),
                     .account = config_.account,
                     .region = config_.region,
                     .capabilities_json = capabilities_json_};
@@ -287,6 +289,8 @@ void World::stop() {
   if (delivery_) run_on(reactors_->at(0), *scope_, "delivery", [&] { return delivery_->stop(bound); });
   if (lambda_) run_on(reactors_->at(0), *scope_, "lambda", [&] { return lambda_->stop(); });
   if (dispatcher_) run_on(reactors_->at(0), *scope_, "stop", [&] { return dispatcher_->stop(bound); });
+  // What the dispatcher has cut off gives its events back.
+  if (lambda_) run_on(reactors_->at(0), *scope_, "batches", [&] { return lambda_->join(); });
   if (delivery_) run_on(reactors_->at(0), *scope_, "attempts", [&] { return delivery_->join(); });
   if (launcher_) run_on(reactors_->at(0), *scope_, "launcher", [&] { return launcher_->shutdown(); });
   server_.reset();

@@ -84,7 +84,18 @@ int run(int argc, char** argv, const Hooks& hooks) {
   invoke_command->add_option("function", invoke_options.name, "Name or ARN")->required();
   invoke_command->add_option("payload", invoke_options.payload, "JSON, @FILE, or - for standard input; default: {}");
   invoke_command->add_option("--qualifier", invoke_options.qualifier, "Version or alias");
+  invoke_command
+      ->add_option("--replay", invoke_options.replay,
+                   "File with recorded invocations, one JSON document a line: runs each and compares")
+      ->check(CLI::ExistingFile);
   invoke_command->add_flag("--no-log", quiet, "Do not show the end of its log");
+
+  DeliveriesOptions deliveries_options;
+  auto* deliveries_command =
+      client(app.add_subcommand("deliveries", "Show what waits for asynchronous delivery, and how its targets fare"));
+  deliveries_command->add_option("target", deliveries_options.target, "ARN: show the events that wait for it");
+  deliveries_command->add_option("--via", deliveries_options.via, "Of the lane, where the list of lanes shows one");
+  deliveries_command->add_option("-n,--limit", deliveries_options.limit, "How many events")->check(CLI::Range(1, 1000));
 
   auto* list_command = client(app.add_subcommand("list", "List the functions"));
 
@@ -126,7 +137,9 @@ int run(int argc, char** argv, const Hooks& hooks) {
   }
   invoke_options.show_logs = !quiet;
   if (*deploy_command) return deploy(out, connection, deploy_options);
+  if (*invoke_command && !invoke_options.replay.empty()) return replay(out, connection, invoke_options);
   if (*invoke_command) return invoke(out, connection, invoke_options);
+  if (*deliveries_command) return deliveries(out, connection, deliveries_options);
   if (*list_command) return list(out, connection);
   if (*logs_command) return logs(out, connection, logs_options);
   if (*delete_command) return remove(out, connection, delete_name, yes);

@@ -26,6 +26,7 @@ struct InvokeOptions {
   std::string name;
   std::string payload;  // text, "@file", "-" for standard input, "" for {}
   std::string qualifier;
+  std::string replay;  // a file with recorded invocations, one JSON document a line
   bool show_logs = true;
 };
 
@@ -37,6 +38,14 @@ struct LogsOptions {
 
 int deploy(const Output& out, const ConnectionOptions& connection, const DeployOptions& options);
 int invoke(const Output& out, const ConnectionOptions& connection, const InvokeOptions& options);
+struct DeliveriesOptions {
+  std::string target;  // "" : all lanes
+  std::string via;
+  int limit = 100;
+};
+
+int deliveries(const Output& out, const ConnectionOptions& connection, const DeliveriesOptions& options);
+int replay(const Output& out, const ConnectionOptions& connection, const InvokeOptions& options);
 int list(const Output& out, const ConnectionOptions& connection);
 int logs(const Output& out, const ConnectionOptions& connection, const LogsOptions& options);
 int remove(const Output& out, const ConnectionOptions& connection, const std::string& name, bool yes);

@@ -60,6 +60,7 @@ int invoke(const Output& out, const ConnectionOptions& options, const InvokeOpti
 
   if (out.json) {
     json::object value;
+    if (auto sent = parse_json(call.body)) value["Payload"] = std::move(*sent);
     value["Result"] = result ? *result : json::value(response->body);
     if (!error.empty()) value["FunctionError"] = error;
     value["ExecutedVersion"] = headers.get("X-Amz-Executed-Version");

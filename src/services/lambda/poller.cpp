@@ -56,12 +56,12 @@ void Poller::stop() {
 }
 
 Awaitable<bool> Poller::pause_until(SteadyTime when) {
-  while (!stopping_ && reactor_->steady_now() < when) co_await changed_.wait_until(when);
+  while (!stopping_ && core_.clock.steady_now() < when) co_await changed_.wait_until(core_.clock, when);
   co_return !stopping_.load();
 }
 
 void Poller::grow() {
-  const auto now = reactor_->steady_now();
+  const auto now = core_.clock.steady_now();
   if (in_flight_ < limit_ || now - grown_at_ < seconds(1)) return;
   grown_at_ = now;
   limit_ = std::min(limit_ + kGrowth, most());
@@ -69,19 +69,19 @@ void Poller::grow() {
 
 void Poller::failed() {
   limit_ = std::max(1U, limit_ / 2);
-  paused_until_ = reactor_->steady_now() + pause_of(failures_, kLongestFailurePause);
+  paused_until_ = core_.clock.steady_now() + pause_of(failures_, kLongestFailurePause);
   ++failures_;
 }
 
 Awaitable<void> Poller::receive_all() {
   const auto self = shared_from_this();
   while (!stopping_) {
-    const auto now = reactor_->steady_now();
+    const auto now = core_.clock.steady_now();
     if (in_flight_ >= limit_) {
       grow();
-      if (in_flight_ >= limit_) co_await changed_.wait_until(now + seconds(1));
+      if (in_flight_ >= limit_) co_await changed_.wait_until(core_.clock, now + seconds(1));
     } else if (now < paused_until_) {
-      co_await changed_.wait_until(paused_until_);
+      co_await changed_.wait_until(core_.clock, paused_until_);
     } else {
       co_await receive_once();
     }
@@ -91,7 +91,7 @@ Awaitable<void> Poller::receive_all() {
 }
 
 Awaitable<void> Poller::receive_once() {
-  const auto began = reactor_->steady_now();
+  const auto began = core_.clock.steady_now();
   // Without its function a mapping takes nothing out of the source.
   if (!resolve(core_, settings_.place, settings_.function, settings_.qualifier, 0)) {
     paused_until_ = began + kNoFunction;
@@ -101,7 +101,7 @@ Awaitable<void> Poller::receive_once() {
   ask.max_records = settings_.batch_size;
   ask.wait = kWait;
   auto received = co_await source_->receive(ask);
-  const auto now = reactor_->steady_now();
+  const auto now = core_.clock.steady_now();
   if (!received) {
     if (failures_ == 0) {
       log(Level::kWarn, "an event source cannot be read; it is tried again",
@@ -125,7 +125,7 @@ Awaitable<void> Poller::receive_once() {
   for (auto& batch : batches) {
     while (!stopping_ && in_flight_ >= limit_) {
       grow();
-      if (in_flight_ >= limit_) co_await changed_.wait_until(reactor_->steady_now() + seconds(1));
+      if (in_flight_ >= limit_) co_await changed_.wait_until(core_.clock, core_.clock.steady_now() + seconds(1));
     }
     auto receipts = receipts_of(batch);
     if (stopping_ || !start_batch(std::move(batch), began)) {
@@ -135,12 +135,12 @@ Awaitable<void> Poller::receive_once() {
 }
 
 Awaitable<std::vector<SourceRecord>> Poller::fill(std::vector<SourceRecord> records) {
-  const auto deadline = reactor_->steady_now() + settings_.window;
+  const auto deadline = core_.clock.steady_now() + settings_.window;
   ReceiveAsk ask;
   std::uint64_t bytes = 0;
   for (const auto& record : records) bytes += record.text.size();
   while (!stopping_ && records.size() < settings_.batch_size && bytes < ask.max_bytes) {
-    const auto now = reactor_->steady_now();
+    const auto now = core_.clock.steady_now();
     if (now >= deadline) break;
     ReceiveAsk more;
     more.max_records = settings_.batch_size - static_cast<std::uint32_t>(records.size());
@@ -152,7 +152,7 @@ Awaitable<std::vector<SourceRecord>> Poller::fill(std::vector<SourceRecord> reco
       bytes += record.text.size();
       records.push_back(std::move(record));
     }
-    const bool quick = received->empty() && reactor_->steady_now() - now < more.wait / 2;
+    const bool quick = received->empty() && core_.clock.steady_now() - now < more.wait / 2;
     if (quick && !co_await pause_until(std::min(deadline, now + kQuick))) break;
   }
   co_return records;
@@ -207,7 +207,7 @@ Awaitable<std::optional<dispatch::Outcome>> Poller::invoke(const std::vector<Sou
   invocation.payload = batch_event(batch);
   auto held_at = received_at;
   for (std::uint32_t attempt = 0; !stopping_; ++attempt) {
-    const auto now = reactor_->steady_now();
+    const auto now = core_.clock.steady_now();
     const auto hold = source_->hold_time();
     if (now - held_at > hold / 3 && hold > seconds(0)) {
       // Waited in the window or for a throttle: the function gets the whole time again.
@@ -225,8 +225,8 @@ Awaitable<std::optional<dispatch::Outcome>> Poller::invoke(const std::vector<Sou
     if (fatal || stopping_) co_return std::nullopt;
     limit_ = std::max(1U, limit_ / 2);
     const auto wait = pause_of(attempt, kLongestPause);
-    paused_until_ = std::max(paused_until_, reactor_->steady_now() + wait);
-    if (!co_await pause_until(reactor_->steady_now() + wait)) break;
+    paused_until_ = std::max(paused_until_, core_.clock.steady_now() + wait);
+    if (!co_await pause_until(core_.clock.steady_now() + wait)) break;
   }
   co_return std::nullopt;
 }
