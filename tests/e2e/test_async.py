@@ -1,6 +1,8 @@
 """Asynchronous invocations: accepted durably, run, retried, handed on; and run after the server was killed."""
 
 import json
+import subprocess
+import urllib.request
 
 import botocore.exceptions
 import pytest
@@ -11,14 +13,15 @@ ECHO = {"app.py": "import json\ndef handler(e, c):\n  print('got', json.dumps(e)
 FAILS = {"app.py": "def handler(e, c):\n  print('tried', e, c.aws_request_id)\n  raise ValueError('on purpose')"}
 
 
-def log_lines(server, name, tools):
-    """What the function printed, by the command line, because CloudWatch Logs is another service."""
-    import subprocess
-    done = subprocess.run([str(tools.binary), "logs", name, "--lines", "1000", "--json"], capture_output=True, text=True,
-                          env={**server.env, "MAYFLY_ENDPOINT": server.endpoint, "AWS_ENDPOINT_URL": server.endpoint, "AWS_ACCESS_KEY_ID": "test",
-                               "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "us-east-1"}, timeout=30)
+def cli(server, tools, *arguments):
+    done = subprocess.run([str(tools.binary), *arguments, "--json", "--endpoint", server.endpoint], capture_output=True, text=True, timeout=30,
+                          env={**server.env, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "us-east-1"})
     assert done.returncode == 0, done.stderr
-    return [json.loads(line)["message"] for line in done.stdout.splitlines()]
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def log_lines(server, name, tools):
+    return [line["message"] for line in cli(server, tools, "logs", name, "--lines", "1000")]
 
 
 def create(client, name, tools, files=None, **settings):
@@ -86,12 +89,28 @@ def test_what_waits_at_a_kill_runs_afterwards(new_server, tools):
     tools.wait_until(lambda: seen() >= sent, seconds=60, what="every accepted event runs")
 
 
-def test_lanes_are_shown(new_server, tools):
-    import urllib.request
+def test_what_waits_is_shown(new_server, tools):
     server = new_server().start()
     client = server.client()
     create(client, "shown", tools)
     client.put_function_concurrency(FunctionName="shown", ReservedConcurrentExecutions=0)
-    send(client, "shown", {})
+    request_id = send(client, "shown", {})
+    lane = lambda: cli(server, tools, "deliveries")[0]["Lanes"][0]
+    tools.wait_until(lambda: lane()["Ready"] == 1 and lane()["ThrottledAttempts"] > 0)
+    assert lane()["LastErrorCode"] == "TooManyRequestsException" and lane()["Breaker"] == "closed"
+    waiting = cli(server, tools, "deliveries", lane()["Target"], "--via", lane()["Via"])[0]["Events"]
+    assert [event["Id"] for event in waiting] == [request_id] and waiting[0]["Attempts"] == 0
     with urllib.request.urlopen(server.endpoint + "/metrics", timeout=5) as response:
-        assert "mayfly_deliveries_waiting 1" in response.read().decode()
+        assert 'mayfly_deliveries_total{outcome="throttled",service="lambda"}' in response.read().decode()
+
+
+def test_recorded_invocations_are_replayed(server, lambda_client, tools, tmp_path):
+    create(lambda_client, "again", tools)
+    recorded = cli(server, tools, "invoke", "again", '{"n": 1}')[0]
+    lines = [recorded, {**recorded, "Result": {"n": 2}}, {"just": "a payload"}]
+    (tmp_path / "recorded.jsonl").write_text("\n".join(json.dumps(line) for line in lines))
+    done = subprocess.run([str(tools.binary), "invoke", "again", "--replay", str(tmp_path / "recorded.jsonl"), "--json", "--endpoint",
+                           server.endpoint], capture_output=True, text=True, timeout=30,
+                          env={**server.env, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"})
+    assert done.returncode == 1, done.stderr
+    assert [json.loads(line)["Verdict"] for line in done.stdout.splitlines()] == ["same", "differs", "ran"]
