@@ -102,6 +102,7 @@ Awaitable<void> Front::handle(http::Request& request, http::ResponseWriter& resp
     co_await send_json(response, std::move(healthy));
   } else if (path == "/metrics" && request.peer_address().starts_with("127.0.0.1:")) {
     // A scraper on this machine needs no credentials; one from elsewhere signs for /_mayfly/metrics.
+    co_await own_.refresh_delivery_gauges();
     co_await own_.metrics(response);
   } else if (const auto* door = open_door(request.head)) {
     co_await door->serve(request, response);
@@ -188,6 +189,12 @@ Awaitable<void> Front::handle_api(http::Request& request, http::ResponseWriter& 
   if (!authenticated) co_return;
   const aws::Verified& caller = authenticated->caller;
   if (caller.service == "mayfly") {
+    const std::string_view path = request.head.path();
+    if (path == "/_mayfly/deliveries") {
+      co_await own_.deliveries(request, response);
+      co_return;
+    }
+    if (path == "/_mayfly/metrics") co_await own_.refresh_delivery_gauges();
     co_await own_.handle(request, response);
     co_return;
   }

@@ -41,15 +41,17 @@ struct OwnApiParts {
 class OwnApi {
  public:
   explicit OwnApi(OwnApiParts parts) : parts_(std::move(parts)) {}
-  // GET /_mayfly/status, runtimes, instances, metrics, deliveries[?target=ARN&via=NAME&after=N&limit=N],
-  // logs?function=NAME&limit=N[&follow=1] (JSON lines).
+  // GET /_mayfly/status, runtimes, instances, metrics, logs?function=NAME&limit=N[&follow=1] (JSON lines).
   Awaitable<void> handle(http::Request& request, http::ResponseWriter& response);
   Awaitable<void> metrics(http::ResponseWriter& response);
+  // GET /_mayfly/deliveries[?target=ARN&via=NAME&after=N&limit=N].
+  Awaitable<void> deliveries(http::Request& request, http::ResponseWriter& response);
+  // Before metrics(): what waits is counted when somebody looks.
+  Awaitable<void> refresh_delivery_gauges();
   // Ends the streams of followers, so that a drain does not wait for them.
   void stop() { stopping_ = true; }
 
  private:
-  Awaitable<void> deliveries(http::Request& request, http::ResponseWriter& response);
   Awaitable<void> waiting(http::Request& request, http::ResponseWriter& response, std::string target);
   Awaitable<void> logs(http::Request& request, http::ResponseWriter& response);
   [[nodiscard]] json::value status() const;

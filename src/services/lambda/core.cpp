@@ -40,8 +40,7 @@ Core::Core(store::KeyValue& store, store::Blob& blobs_in, BlockingPool& pool_in,
       invoker(invoker_in),
       settings(std::move(settings_in)),
       tables(store, invoker_in, settings.code_directory),
-      link_key(random_bytes(32)),
-      mappings(store) {}
+      link_key(random_bytes(32)) {}
 
 Place Core::place(const aws::CallContext& context) const {
   Place out;

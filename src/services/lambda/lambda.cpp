@@ -60,6 +60,7 @@ struct Lambda::Impl {
   Impl(store::KeyValue& store, store::Blob& blobs, BlockingPool& pool, Clock& clock, Invoker& invoker,
        LambdaSettings settings)
       : core(store, blobs, pool, clock, invoker, std::move(settings)), service(wire::service()) {
+    core.mappings.table.use(store);
     bind_functions(service, core);
     bind_versions(service, core);
     bind_aliases(service, core);

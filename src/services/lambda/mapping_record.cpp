@@ -66,7 +66,7 @@ aws::ApiError mapping_missing() { return refuse_missing("The resource you reques
 Awaitable<Result<void>> MappingTable::load() {
   std::string after;
   for (;;) {
-    auto page = co_await store_.list(std::string(kMappingPrefix), after, kPage);
+    auto page = co_await store_->list(std::string(kMappingPrefix), after, kPage);
     if (!page) co_return std::unexpected(std::move(page.error()));
     for (auto& entry : *page) {
       auto record = mapping_from_text(entry.value);
@@ -114,7 +114,7 @@ std::vector<MappingPtr> MappingTable::all() const {
 Awaitable<aws::ApiResult<MappingPtr>> MappingTable::create(MappingRecord record) {
   const auto key = key_of(record.place, record.uuid);
   MappingPtr shared = std::make_shared<const MappingRecord>(std::move(record));
-  auto written = co_await store_.compare_and_set(key, to_text(*shared), 0);
+  auto written = co_await store_->compare_and_set(key, to_text(*shared), 0);
   if (!written) co_return refuse_internal(written.error());
   install(key, shared, *written);
   co_return shared;
@@ -126,7 +126,7 @@ Awaitable<aws::ApiResult<MappingPtr>> MappingTable::change(Place place, std::str
   if (!current.record) co_return std::unexpected(mapping_missing());
   auto copy = std::make_shared<MappingRecord>(*current.record);
   if (auto edited = edit(*copy); !edited) co_return std::unexpected(std::move(edited.error()));
-  auto written = co_await store_.compare_and_set(key, to_text(*copy), current.revision);
+  auto written = co_await store_->compare_and_set(key, to_text(*copy), current.revision);
   if (!written && written.error().code == ErrorCode::kConflict) {
     co_return refuse(wire::errors::ResourceInUseException,
                      "Cannot update the event source mapping because it is in use.");
@@ -146,7 +146,7 @@ Awaitable<aws::ApiResult<MappingPtr>> MappingTable::erase(Place place, std::stri
   const auto key = key_of(place, uuid);
   const auto current = seen(key);
   if (!current.record) co_return std::unexpected(mapping_missing());
-  auto removed = co_await store_.remove(key, std::nullopt);
+  auto removed = co_await store_->remove(key, std::nullopt);
   if (!removed) co_return refuse_internal(removed.error());
   {
     const std::lock_guard lock(mutex_);

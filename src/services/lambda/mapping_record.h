@@ -39,8 +39,8 @@ aws::ApiError mapping_missing();
 
 class MappingTable {
  public:
-  explicit MappingTable(store::KeyValue& store) : store_(store) {}
-
+  // Before load().
+  void use(store::KeyValue& store) { store_ = &store; }
   Awaitable<Result<void>> load();
   [[nodiscard]] MappingPtr find(const Place& place, const std::string& uuid) const;  // null where there is none
   [[nodiscard]] std::vector<MappingPtr> all(const Place& place) const;               // by UUID
@@ -57,7 +57,7 @@ class MappingTable {
   [[nodiscard]] Installed seen(const std::string& key) const;
   void install(const std::string& key, MappingPtr record, store::Revision revision);
 
-  store::KeyValue& store_;
+  store::KeyValue* store_ = nullptr;
   mutable std::mutex mutex_;
   std::map<std::string, Installed> mappings_;  // by key
 };

@@ -35,7 +35,7 @@ PollerSettings settings_of(const MappingRecord& record, const EventSources& sour
 
 }  // namespace
 
-Mappings::Mappings(store::KeyValue& store) : table(store) {}
+Mappings::Mappings() = default;
 Mappings::~Mappings() = default;
 
 void Mappings::add_sources(std::string service, std::unique_ptr<EventSources> sources, Reactors& reactors) {

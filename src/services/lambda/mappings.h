@@ -19,7 +19,7 @@ class Poller;
 
 class Mappings {
  public:
-  explicit Mappings(store::KeyValue& store);
+  Mappings();
   ~Mappings();
   Mappings(const Mappings&) = delete;
   Mappings& operator=(const Mappings&) = delete;
