@@ -131,7 +131,7 @@ Awaitable<aws::ApiResult<wire::CreateEventSourceMapping::Response>> create_mappi
   if (sources == nullptr) {
     const auto parsed = delivery::parse_arn(arn);
     co_return refuse_unsupported(fmt::format("An event source of {}", parsed ? parsed->service : "one's own brokers"),
-                                 "mappings read from SQS queues only");
+                                 "this server has no such source to read from");
   }
   if (request.StartingPosition || request.StartingPositionTimestamp) {
     co_return refuse_parameter("Unsupported StartingPosition parameter for given event source mapping type.");
