@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <string>
+#include <string_view>
 
 #include "base/async.h"
 #include "base/json.h"
@@ -19,8 +20,14 @@ class Metrics;
 namespace mayfly::sandbox {
 class Runtimes;
 }
+namespace mayfly::events {
+class Events;
+}
 
 namespace mayfly::app {
+
+// A query parameter, decoded; "" where it is not there.
+std::string query_value(std::string_view query, std::string_view name);
 
 struct OwnApiParts {
   const Clock* clock;
@@ -28,6 +35,7 @@ struct OwnApiParts {
   dispatch::Dispatcher* dispatcher;
   observe::LogStore* logs;
   observe::Metrics* metrics;
+  events::Events* events;
   const sandbox::Runtimes* runtimes;
   std::string account;
   std::string region;
@@ -37,7 +45,8 @@ struct OwnApiParts {
 class OwnApi {
  public:
   explicit OwnApi(OwnApiParts parts) : parts_(std::move(parts)) {}
-  // GET /_mayfly/status, runtimes, instances, metrics, logs?function=NAME&limit=N[&follow=1] (JSON lines).
+  // GET /_mayfly/status, runtimes, instances, metrics, logs?function=NAME&limit=N[&follow=1] (JSON lines), and
+  // what events_api.h serves.
   Awaitable<void> handle(http::Request& request, http::ResponseWriter& response);
   Awaitable<void> metrics(http::ResponseWriter& response);
   // Ends the streams of followers, so that a drain does not wait for them.
