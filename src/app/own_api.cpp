@@ -3,13 +3,13 @@
 #include <fmt/core.h>
 
 #include <charconv>
-#include <deque>
-#include <mutex>
 
+#include "app/events_api.h"
 #include "app/front.h"
 #include "app/own_schedules.h"
 #include "app/test_clock.h"
 #include "app/queues_api.h"
+#include "app/tail.h"
 #include "base/encoding.h"
 #include "base/time_format.h"
 #include "dispatch/dispatcher.h"
@@ -33,65 +33,11 @@ std::string query_value(std::string_view query, std::string_view name) {
 namespace {
 
 constexpr std::size_t kMaxLines = 10'000;
-constexpr std::size_t kFollowQueue = 10'000;  // lines that wait for a slow follower; more are dropped and counted
 
 std::string line_json(const observe::LogLine& line) {
   return to_json(
              json::object{{"time", iso8601_millis(line.time)}, {"stream", line.stream}, {"message", line.message}}) +
          "\n";
-}
-
-// What the log's writer thread hands to a follower's coroutine.
-struct Tail {
-  std::mutex mutex;
-  std::deque<std::string> lines;
-  std::size_t dropped = 0;
-  bool closed = false;
-  Signal ready;
-
-  void push(std::string line) {
-    {
-      const std::lock_guard lock(mutex);
-      if (lines.size() >= kFollowQueue) {
-        ++dropped;
-        return;
-      }
-      lines.push_back(std::move(line));
-    }
-    ready.notify();
-  }
-  std::string take() {
-    const std::lock_guard lock(mutex);
-    std::string out;
-    for (auto& line : lines) out += line;
-    lines.clear();
-    if (dropped > 0)
-      out +=
-          to_json(json::object{{"message", fmt::format("{} lines were dropped: this reader is too slow", dropped)}}) +
-          "\n";
-    dropped = 0;
-    return out;
-  }
-  bool is_closed() {
-    const std::lock_guard lock(mutex);
-    return closed;
-  }
-};
-
-Awaitable<void> follow(std::shared_ptr<Tail> tail, const std::atomic<bool>& stopping, http::ResponseWriter& response) {
-  constexpr auto kStep = std::chrono::milliseconds(500);  // how soon a stop is noticed
-  constexpr int kKeepAlive = 20;                          // steps without a line until an empty one is sent
-  int quiet = 0;
-  while (!stopping && !tail->is_closed()) {
-    const SteadyTime deadline = Reactor::current().steady_now() + kStep;
-    co_await tail->ready.wait_until(deadline);
-    std::string lines = tail->take();
-    if (lines.empty() && ++quiet < kKeepAlive) continue;
-    quiet = 0;
-    if (lines.empty()) lines = "\n";
-    const auto written = co_await response.write(std::move(lines));
-    if (!written) break;
-  }
 }
 
 }  // namespace
@@ -160,6 +106,8 @@ Awaitable<void> OwnApi::handle(http::Request& request, http::ResponseWriter& res
     co_await TestClock::serve(parts_.test_clock, request, response);
   } else if (path.starts_with("/_mayfly/schedules")) {
     co_await serve_schedules(*parts_.scheduler, request, response);
+  } else if (is_events_path(path)) {
+    co_await serve_events(*parts_.events, request, response, stopping_);
   } else {
     QueuesApiParts queues{.sqs = parts_.sqs, .clock = parts_.clock, .account = parts_.account, .region = parts_.region};
     const bool handled = co_await handle_queues(std::move(queues), request, response);
@@ -191,13 +139,7 @@ Awaitable<void> OwnApi::logs(http::Request& request, http::ResponseWriter& respo
   if (following) {
     // Followed before the past is read: a line may then come twice at the seam, but none is missing.
     token = parts_.logs->follow(group, [tail](const observe::LogLine& line) { tail->push(line_json(line)); });
-    response.on_peer_closed([tail] {
-      {
-        const std::lock_guard lock(tail->mutex);
-        tail->closed = true;
-      }
-      tail->ready.notify();
-    });
+    response.on_peer_closed([tail] { tail->close(); });
   }
   observe::LogStore* store = parts_.logs;
   std::function<Result<std::vector<observe::LogLine>>()> job = [store, group, limit] {

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <string>
+#include <string_view>
 
 #include "base/async.h"
 #include "base/json.h"
@@ -28,6 +29,9 @@ class Runtimes;
 namespace mayfly::sqs {
 class Sqs;
 }
+namespace mayfly::events {
+class Events;
+}
 
 namespace mayfly::app {
 
@@ -42,6 +46,7 @@ struct OwnApiParts {
   dispatch::Dispatcher* dispatcher;
   observe::LogStore* logs;
   observe::Metrics* metrics;
+  events::Events* events;
   const sandbox::Runtimes* runtimes;
   delivery::Delivery* delivery;
   scheduler::Scheduler* scheduler;
@@ -55,8 +60,8 @@ struct OwnApiParts {
 class OwnApi {
  public:
   explicit OwnApi(OwnApiParts parts) : parts_(std::move(parts)) {}
-  // GET /_mayfly/status, runtimes, instances, metrics, logs?function=NAME&limit=N[&follow=1] (JSON lines), and queues
-  // (queues_api.h).
+  // GET /_mayfly/status, runtimes, instances, metrics, logs?function=NAME&limit=N[&follow=1] (JSON lines), and what
+  // queues_api.h and events_api.h serve.
   Awaitable<void> handle(http::Request& request, http::ResponseWriter& response);
   Awaitable<void> metrics(http::ResponseWriter& response);
   // GET /_mayfly/deliveries[?target=ARN&via=NAME&after=N&limit=N].

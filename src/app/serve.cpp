@@ -259,7 +259,7 @@ void World::make_events() {
   const events::Submit submit = [this](std::vector<delivery::Request> requests) {
     return delivery_->submit_all(std::move(requests));
   };
-  events_ = std::make_unique<events::Events>(store_->key_value(), *pool_, time(), submit, targets_, settings);
+  events_ = std::make_unique<events::Events>(store_->key_value(), time(), submit, targets_, settings);
   targets_.add("events", events_->target_handler());
 }
 
@@ -313,6 +313,7 @@ Result<void> World::listen() {
                     .dispatcher = dispatcher_.get(),
                     .logs = logs_.get(),
                     .metrics = &metrics_,
+                    .events = events_.get(),
                     .runtimes = &*runtimes_,
                     .delivery = delivery_.get(),
                     .scheduler = scheduler_.get(),

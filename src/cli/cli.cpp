@@ -179,6 +179,20 @@ int run(int argc, char** argv, const Hooks& hooks) {
   logs_command->add_flag("-f,--follow", logs_options.follow, "Go on with new lines as they come");
   logs_command->add_option("-n,--lines", logs_options.lines, "How many lines of the past")->check(CLI::Range(0, 10000));
 
+  EventsTailOptions tail_options;
+  EventsReplayOptions replay_options;
+  auto* events_command = app.add_subcommand("events", "Follow buses, replay archives");
+  events_command->require_subcommand(1);
+  auto* tail_command = client(events_command->add_subcommand("tail", "Show the events that are put on a bus"));
+  tail_command->add_option("--bus", tail_options.bus, "Name of the bus");
+  tail_command->add_option("--pattern", tail_options.pattern, "Only events that this event pattern matches");
+  auto* replay_command = client(events_command->add_subcommand("replay", "Put an archive's events on its bus again"));
+  replay_command->add_option("archive", replay_options.archive, "Name of the archive")->required();
+  replay_command->add_option("--from", replay_options.from, "A time or how long ago: 2026-01-31T12:00:00Z, 90m, 2h, 1d")
+      ->required();
+  replay_command->add_option("--to", replay_options.to, "The same; default: now");
+  replay_command->add_option("--rule", replay_options.rules, "Only to this rule; may be repeated")->take_all();
+
   std::string delete_name;
   bool yes = false;
   auto* delete_command = client(app.add_subcommand("delete", "Delete a function with its versions and aliases"));
@@ -246,6 +260,8 @@ int run(int argc, char** argv, const Hooks& hooks) {
   if (*deliveries_command) return deliveries(out, connection, deliveries_options);
   if (*list_command) return list(out, connection);
   if (*logs_command) return logs(out, connection, logs_options);
+  if (*tail_command) return events_tail(out, connection, tail_options);
+  if (*replay_command) return events_replay(out, connection, replay_options);
   if (*delete_command) return remove(out, connection, delete_name, yes);
   if (*explain_command) return explain(out, connection, explain_options);
   if (*schedule_ls) return list_schedules(out, connection, schedule_options);

@@ -71,6 +71,20 @@ struct RedriveOptions {
   MessageFilter filter;
 };
 
+struct EventsTailOptions {
+  std::string bus = "default";
+  std::string pattern;  // JSON; "" : every event
+};
+
+struct EventsReplayOptions {
+  std::string archive;
+  std::string from;                // a time, or how long ago: "2026-01-31T12:00:00Z", "90m"
+  std::string to;                  // the same; "" : now
+  std::vector<std::string> rules;  // names; none: all rules of the bus
+};
+
+int events_tail(const Output& out, const ConnectionOptions& connection, const EventsTailOptions& options);
+int events_replay(const Output& out, const ConnectionOptions& connection, const EventsReplayOptions& options);
 int deploy(const Output& out, const ConnectionOptions& connection, const DeployOptions& options);
 int invoke(const Output& out, const ConnectionOptions& connection, const InvokeOptions& options);
 struct DeliveriesOptions {

@@ -168,3 +168,139 @@ def test_a_pattern_is_tested(events):
                         "resources": [], "detail-type": "t", "detail": {"n": 3}})
     assert events.test_event_pattern(Event=event, EventPattern='{"detail": {"n": [{"numeric": [">", 2]}]}}')["Result"]
     assert not events.test_event_pattern(Event=event, EventPattern='{"detail": {"n": [{"numeric": [">", 3]}]}}')["Result"]
+
+
+class Endpoint(http.server.BaseHTTPRequestHandler):
+    """Writes down what it is asked, and answers as it was told."""
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.server.seen.append((self.path, dict(self.headers.items()), body.decode()))
+        status, answer = 200, b"{}"
+        if self.path.startswith("/token"):
+            answer = json.dumps({"access_token": "made", "expires_in": 600}).encode()
+        elif self.server.failures > 0:
+            self.server.failures -= 1
+            status = 503
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def endpoint():
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Endpoint)
+    server.seen, server.failures = [], 0
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    server.url = f"http://127.0.0.1:{server.server_port}"
+    yield server
+    server.shutdown()
+
+
+@pytest.fixture
+def destination(events):
+    made = []
+
+    def make(url, authorization, parameters, **more):
+        name = "d-" + uuid.uuid4().hex[:8]
+        connection = events.create_connection(Name=name, AuthorizationType=authorization, AuthParameters=parameters)["ConnectionArn"]
+        arn = events.create_api_destination(Name=name, ConnectionArn=connection, InvocationEndpoint=url, HttpMethod="POST", **more)["ApiDestinationArn"]
+        made.append(name)
+        return name, arn
+
+    yield make
+    for name in made:
+        events.delete_api_destination(Name=name)
+        events.delete_connection(Name=name)
+
+
+def test_an_api_destination_is_called_and_tried_again(events, tools, rule, endpoint, destination):
+    mark = uuid.uuid4().hex
+    name, arn = destination(endpoint.url + "/hook/*", "API_KEY", {
+        "ApiKeyAuthParameters": {"ApiKeyName": "X-Key", "ApiKeyValue": "hush"},
+        "InvocationHttpParameters": {"QueryStringParameters": [{"Key": "q", "Value": "1"}], "BodyParameters": [{"Key": "extra", "Value": "e"}]}})
+    endpoint.failures = 1
+    rule({"detail": {"mark": [mark]}}, [{"Id": "d", "Arn": arn, "HttpParameters": {"PathParameterValues": ["a b"], "HeaderParameters": {"X-More": "m"}}}])
+    put(events, {"mark": mark})
+    tools.wait_until(lambda: len(endpoint.seen) == 2, 30, "the second try")
+    path, headers, body = endpoint.seen[1]
+    assert path == "/hook/a%20b?q=1" and headers["X-Key"] == "hush" and headers["X-More"] == "m"
+    assert json.loads(body)["detail"] == {"mark": mark} and json.loads(body)["extra"] == "e"
+    assert "hush" not in json.dumps(events.describe_connection(Name=name), default=str)
+
+
+def test_an_oauth_connection_fetches_its_token_once(events, tools, rule, endpoint, destination):
+    mark = uuid.uuid4().hex
+    name, arn = destination(endpoint.url + "/x", "OAUTH_CLIENT_CREDENTIALS", {"OAuthParameters": {
+        "AuthorizationEndpoint": endpoint.url + "/token", "HttpMethod": "POST", "ClientParameters": {"ClientID": "id", "ClientSecret": "s&cret"}}})
+    rule({"detail": {"mark": [mark]}}, [{"Id": "d", "Arn": arn}])
+    for n in range(3):
+        put(events, {"mark": mark, "n": n})
+        tools.wait_until(lambda: len([s for s in endpoint.seen if s[0] == "/x"]) == n + 1, 30, "the call")
+    tokens = [s for s in endpoint.seen if s[0] == "/token"]
+    assert len(tokens) == 1 and "client_secret=s%26cret" in tokens[0][2]
+    assert all(s[1]["Authorization"] == "Bearer made" for s in endpoint.seen if s[0] == "/x")
+    assert events.describe_connection(Name=name)["ConnectionState"] == "AUTHORIZED"
+
+
+def signed(server, method, path, body=b"", headers=None):
+    """A call of Mayfly's own API, signed as every call is."""
+    import botocore.auth
+    import botocore.awsrequest
+    import botocore.credentials
+    import urllib.request
+    request = botocore.awsrequest.AWSRequest(method=method, url=server.endpoint + path, data=body, headers=headers or {})
+    botocore.auth.SigV4Auth(botocore.credentials.Credentials("test", "test"), "mayfly", "us-east-1").add_auth(request)
+    return urllib.request.urlopen(urllib.request.Request(request.url, data=body or None, headers=dict(request.headers.items()), method=method), timeout=30)
+
+
+def test_cloud_events_come_in_and_go_out(server, events, tools, rule, endpoint, destination):
+    mark = uuid.uuid4().hex
+    _, arn = destination(endpoint.url + "/x", "BASIC", {"BasicAuthParameters": {"Username": "u", "Password": "p"}})
+    rule({"cloudevents": {"tenant": [mark]}}, [
+        {"Id": "s", "Arn": arn, "HttpParameters": {"HeaderParameters": {"Content-Type": "application/cloudevents+json"}}},
+        {"Id": "b", "Arn": arn, "HttpParameters": {"HeaderParameters": {"ce-specversion": "1.0"}}}])
+    answer = signed(server, "POST", "/_mayfly/events/cloudevents?bus=default", b'{"n": 1}', {
+        "Content-Type": "application/json", "ce-specversion": "1.0", "ce-id": "e-1", "ce-source": "/shop", "ce-type": "order.placed", "ce-tenant": mark})
+    assert json.load(answer) == {"Accepted": 1}
+    tools.wait_until(lambda: len(endpoint.seen) == 2, 30, "both calls")
+    binary = next(s for s in endpoint.seen if "ce-id" in {k.lower() for k in s[1]})
+    structured = next(s for s in endpoint.seen if s is not binary)
+    assert json.loads(structured[2])["id"] == "e-1" and json.loads(structured[2])["data"] == {"n": 1} and json.loads(structured[2])["tenant"] == mark
+    assert json.loads(binary[2]) == {"n": 1}
+    with pytest.raises(Exception, match="400"):
+        signed(server, "POST", "/_mayfly/events/cloudevents", b"{}", {"Content-Type": "application/cloudevents+json"})
+
+
+def test_the_command_line_follows_and_replays(server, events, tools, rule, target):
+    import subprocess
+    bus, mark = "bus-" + uuid.uuid4().hex[:8], uuid.uuid4().hex
+    arn = events.create_event_bus(Name=bus)["EventBusArn"]
+    events.create_archive(ArchiveName="a-" + mark[:8], EventSourceArn=arn)
+    name = rule({"detail": {"mark": [mark]}}, [{"Id": "f", "Arn": target}], bus=bus)
+    cli = [str(tools.binary), "--json", "events"]
+    tail = subprocess.Popen([*cli, "tail", "--bus", bus, "--pattern", json.dumps({"detail": {"mark": [mark]}}), "--endpoint", server.endpoint],
+                            env={**server.env, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}, stdout=subprocess.PIPE, text=True)
+    try:
+        lines_seen = []
+        threading.Thread(target=lambda: lines_seen.extend(iter(tail.stdout.readline, "")), daemon=True).start()
+
+        def again():
+            put(events, {"mark": "other"}, EventBusName=bus)
+            put(events, {"mark": mark}, EventBusName=bus)
+            return lines_seen
+
+        tools.wait_until(again, 20, "a followed event")
+    finally:
+        tail.terminate()
+        tail.wait(10)
+    assert json.loads(lines_seen[0])["event"]["detail"] == {"mark": mark} and json.loads(lines_seen[0])["rules"] == [name]
+    done = subprocess.run([*cli, "replay", "a-" + mark[:8], "--from", "5m", "--rule", name, "--endpoint", server.endpoint],
+                          env={**server.env, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["State"] == "COMPLETED"
+    tools.wait_until(lambda: any(e.get("replay-name") for e in lines(server) if e["detail"].get("mark") == mark), 20, "the replayed event")

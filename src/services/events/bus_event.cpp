@@ -46,6 +46,7 @@ Result<BusEvent> make_event(const EventParts& parts) {
   envelope["region"] = parts.place.region;
   if (!parts.replay_name.empty()) envelope["replay-name"] = parts.replay_name;
   envelope["resources"] = std::move(resources);
+  if (!parts.cloud_event.empty()) envelope["cloudevents"] = parts.cloud_event;
   BusEvent event;
   event.id = parts.id;
   event.text = to_json(envelope);

@@ -18,8 +18,9 @@ struct EventParts {
   Place place;
   SystemTime time;
   std::vector<std::string> resources;
-  std::string detail;       // a JSON object's text
-  std::string replay_name;  // "" where it is no replay
+  std::string detail;        // a JSON object's text
+  std::string replay_name;   // "" where it is no replay
+  json::object cloud_event;  // the attributes, where it came as a CloudEvent
 };
 
 struct BusEvent {

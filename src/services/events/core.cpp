@@ -28,10 +28,9 @@ Awaitable<Result<void>> put_replayed(Core& core, ReplayPtr replay, std::vector<s
 
 }  // namespace
 
-Core::Core(store::KeyValue& store, BlockingPool& pool_in, Clock& clock_in, Submit submit_in,
-           const delivery::Targets& targets_in, EventsSettings settings_in)
-    : pool(pool_in),
-      clock(clock_in),
+Core::Core(store::KeyValue& store, Clock& clock_in, Submit submit_in, const delivery::Targets& targets_in,
+           EventsSettings settings_in)
+    : clock(clock_in),
       submit(std::move(submit_in)),
       targets(targets_in),
       settings(std::move(settings_in)),
@@ -39,6 +38,8 @@ Core::Core(store::KeyValue& store, BlockingPool& pool_in, Clock& clock_in, Submi
       rules(store),
       archives(store),
       replays(store),
+      connections(store),
+      destinations(store),
       matcher(rules, archives),
       archived(store, clock_in, archives),
       replayer(clock_in, replays, archives, archived,
@@ -46,7 +47,8 @@ Core::Core(store::KeyValue& store, BlockingPool& pool_in, Clock& clock_in, Submi
                  return put_replayed(*this, std::move(replay), std::move(events));
                }),
       timetable(store, clock_in, rules,
-                [this](RulePtr rule, SystemTime due) { return fire(*this, std::move(rule), due); }) {
+                [this](RulePtr rule, SystemTime due) { return fire(*this, std::move(rule), due); }),
+      api_client(clock_in, connections, destinations) {
   rules.on_change([this](const std::string& key) {
     matcher.sync_rule(key);
     timetable.sync(key);

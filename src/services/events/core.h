@@ -11,6 +11,7 @@
 
 #include "base/async.h"
 #include "base/subscribers.h"
+#include "services/events/api_client.h"
 #include "services/events/archive_store.h"
 #include "services/events/events.h"
 #include "services/events/matcher.h"
@@ -24,10 +25,9 @@ using BusTable = services::RecordTable<BusRecord>;
 using BusPtr = BusTable::Ptr;
 
 struct Core {
-  Core(store::KeyValue& store, BlockingPool& pool_in, Clock& clock_in, Submit submit_in,
-       const delivery::Targets& targets_in, EventsSettings settings_in);
+  Core(store::KeyValue& store, Clock& clock_in, Submit submit_in, const delivery::Targets& targets_in,
+       EventsSettings settings_in);
 
-  BlockingPool& pool;
   Clock& clock;
   Submit submit;
   const delivery::Targets& targets;
@@ -36,10 +36,13 @@ struct Core {
   RuleTable rules;
   ArchiveTable archives;
   ReplayTable replays;
+  ConnectionTable connections;
+  DestinationTable destinations;
   Matcher matcher;
   ArchiveStore archived;
   Replayer replayer;
   Timetable timetable;
+  ApiClient api_client;
   std::mutex following;                               // Subscribers are told by one thread at a time
   Subscribers<std::string, FollowedEvent> followers;  // by a bus' key
 
@@ -65,6 +68,8 @@ void bind_rule_targets(aws::Service& service, Core& core);
 void bind_put_events(aws::Service& service, Core& core);
 void bind_archives(aws::Service& service, Core& core);
 void bind_replays(aws::Service& service, Core& core);
+void bind_connections(aws::Service& service, Core& core);
+void bind_destinations(aws::Service& service, Core& core);
 void bind_tags(aws::Service& service, Core& core);
 
 // A bus by its name or ARN; the default bus is there in every account and region. Null where there is none.

@@ -2,11 +2,14 @@
 
 #include <fmt/core.h>
 
+#include "services/events/cloud_events.h"
 #include "services/events/core.h"
 #include "services/events/fan_out.h"
 
 namespace mayfly::events {
 namespace {
+
+constexpr std::size_t kMostBytes = 256UL * 1024;
 
 delivery::Attempt refused(std::string code, std::string message) {
   delivery::Attempt attempt;
@@ -66,9 +69,8 @@ Awaitable<delivery::Attempt> put_on_bus(Core& core, delivery::Arn target, delive
 }  // namespace
 
 struct Events::Impl {
-  Impl(store::KeyValue& store, BlockingPool& pool, Clock& clock, Submit submit, const delivery::Targets& targets,
-       EventsSettings settings)
-      : core(store, pool, clock, std::move(submit), targets, std::move(settings)), service(wire::service()) {
+  Impl(store::KeyValue& store, Clock& clock, Submit submit, const delivery::Targets& targets, EventsSettings settings)
+      : core(store, clock, std::move(submit), targets, std::move(settings)), service(wire::service()) {
     bind_buses(service, core);
     bind_permissions(service, core);
     bind_rules(service, core);
@@ -77,15 +79,17 @@ struct Events::Impl {
     bind_tags(service, core);
     bind_archives(service, core);
     bind_replays(service, core);
+    bind_connections(service, core);
+    bind_destinations(service, core);
   }
 
   Core core;
   aws::Service service;
 };
 
-Events::Events(store::KeyValue& store, BlockingPool& pool, Clock& clock, Submit submit,
-               const delivery::Targets& targets, EventsSettings settings)
-    : impl_(std::make_unique<Impl>(store, pool, clock, std::move(submit), targets, std::move(settings))) {}
+Events::Events(store::KeyValue& store, Clock& clock, Submit submit, const delivery::Targets& targets,
+               EventsSettings settings)
+    : impl_(std::make_unique<Impl>(store, clock, std::move(submit), targets, std::move(settings))) {}
 Events::~Events() = default;
 
 aws::Service& Events::service() { return impl_->service; }
@@ -104,6 +108,10 @@ Awaitable<Result<void>> Events::load() {
   if (!archived) co_return std::unexpected(std::move(archived.error()));
   auto replays = co_await core.replays.load();
   if (!replays) co_return std::unexpected(std::move(replays.error()));
+  auto connections = co_await core.connections.load();
+  if (!connections) co_return std::unexpected(std::move(connections.error()));
+  auto destinations = co_await core.destinations.load();
+  if (!destinations) co_return std::unexpected(std::move(destinations.error()));
   const Place place{.account = core.settings.account, .region = core.settings.region};
   auto claimed = co_await claim_bus(core, place, std::string(kDefaultBus));
   if (!claimed) co_return fail(ErrorCode::kIo, "making the default bus: " + claimed.error().message);
@@ -122,6 +130,8 @@ Awaitable<void> Events::stop() {
 
 delivery::Handler Events::target_handler() {
   return [this](delivery::Arn target, delivery::Event event) {
+    if (target.resource.starts_with("api-destination/"))
+      return impl_->core.api_client.call(std::move(target), std::move(event));
     return put_on_bus(impl_->core, std::move(target), std::move(event));
   };
 }
@@ -132,6 +142,28 @@ Result<std::shared_ptr<void>> Events::follow(std::string_view bus, std::function
   const auto found = find_bus(core, place, bus);
   if (!found) return fail(ErrorCode::kNotFound, bus_missing(bus_name(bus)).message);
   return core.followers.add(found->key(), std::move(callback));
+}
+
+Awaitable<Result<std::size_t>> Events::put_cloud_events(std::string bus, http::Headers headers, std::string body) {
+  auto& core = impl_->core;
+  const Place place{.account = core.settings.account, .region = core.settings.region};
+  const auto found = find_bus(core, place, bus);
+  if (!found) co_return fail(ErrorCode::kNotFound, bus_missing(bus_name(bus)).message);
+  if (body.size() > kMostBytes) co_return fail(ErrorCode::kTooLarge, "Total size of the events is over the limit.");
+  auto parts = read_cloud_events(headers, body, place, core.clock.now());
+  if (!parts) co_return std::unexpected(std::move(parts.error()));
+  std::vector<Placed> placed;
+  for (const auto& one : *parts) {
+    auto event = make_event(one);
+    if (!event) co_return std::unexpected(std::move(event.error()));
+    Placed& next = placed.emplace_back();
+    next.bus = found;
+    next.event = std::move(*event);
+  }
+  const std::size_t count = placed.size();
+  auto put = co_await put_on_buses(core, std::move(placed));
+  if (!put) co_return std::unexpected(std::move(put.error()));
+  co_return count;
 }
 
 }  // namespace mayfly::events

@@ -22,6 +22,7 @@
 #include "base/clock.h"
 #include "delivery/delivery.h"
 #include "delivery/targets.h"
+#include "http/message.h"
 #include "store/key_value.h"
 
 namespace mayfly::events {
@@ -43,7 +44,7 @@ struct FollowedEvent {
 
 class Events {
  public:
-  Events(store::KeyValue& store, BlockingPool& pool, Clock& clock, Submit submit, const delivery::Targets& targets,
+  Events(store::KeyValue& store, Clock& clock, Submit submit, const delivery::Targets& targets,
          EventsSettings settings);
   ~Events();
   Events(const Events&) = delete;
@@ -60,6 +61,10 @@ class Events {
 
   // Events put on a bus, from now on, as long as the token lives. The callback must not block. kNotFound: no such bus.
   Result<std::shared_ptr<void>> follow(std::string_view bus, std::function<void(const FollowedEvent&)> callback);
+
+  // CloudEvents 1.0 over HTTP in binary, structured or batched mode (docs/events.md). How many were put on the bus: all
+  // or none. kNotFound: no such bus; kInvalid, kTooLarge, kForbidden: not events that are taken.
+  Awaitable<Result<std::size_t>> put_cloud_events(std::string bus, http::Headers headers, std::string body);
 
  private:
   struct Impl;

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "base/time_format.h"
+#include "services/events/cloud_events.h"
 #include "services/events/input.h"
 
 namespace mayfly::events {
@@ -97,7 +98,7 @@ class EventsService : public ::testing::Test {
 
   void start() {
     const Submit submit = [this](std::vector<delivery::Request> requests) { return keep(std::move(requests)); };
-    events_ = std::make_unique<Events>(store_, pool_, clock_, submit, targets_, EventsSettings());
+    events_ = std::make_unique<Events>(store_, clock_, submit, targets_, EventsSettings());
     if (!targets_.supports("arn:aws:events:us-east-1:000000000000:event-bus/x"))
       targets_.add("events", [this](delivery::Arn target, delivery::Event event) {
         return events_->target_handler()(std::move(target), std::move(event));
@@ -163,7 +164,6 @@ class EventsService : public ::testing::Test {
   VirtualClock clock_;
   Reactor reactor_{clock_, "test"};
   Scope scope_{"test"};
-  BlockingPool pool_{1, 16};
   FakeStore store_;
   delivery::Targets targets_;
   std::vector<delivery::Request> sent_;
@@ -412,6 +412,90 @@ TEST_F(EventsService, ListsComeInPages) {
                                                        std::string(get_string(first, "NextToken"))));
   EXPECT_EQ(find(rest, "EventBuses")->get_array().size(), 2U);
   EXPECT_EQ(find(rest, "NextToken"), nullptr);
+}
+
+TEST_F(EventsService, ConnectionsNeverShowTheirSecrets) {
+  const auto made = call("CreateConnection", R"({"Name":"c","AuthorizationType":"API_KEY","AuthParameters":{
+      "ApiKeyAuthParameters":{"ApiKeyName":"X-Key","ApiKeyValue":"hush-1"},
+      "InvocationHttpParameters":{"HeaderParameters":[{"Key":"a","Value":"hush-2","IsValueSecret":true},{"Key":"b","Value":"shown"}]}}})");
+  EXPECT_EQ(get_string(made, "ConnectionState"), "AUTHORIZED");
+  const auto arn = std::string(get_string(made, "ConnectionArn"));
+  call("CreateApiDestination",
+       R"({"Name":"d","HttpMethod":"POST","InvocationEndpoint":"http://127.0.0.1:1/x","ConnectionArn":")" + arn +
+           R"("})");
+  std::string shown = to_json(call("DescribeConnection", R"({"Name":"c"})")) + to_json(call("ListConnections", "{}")) +
+                      to_json(call("DescribeApiDestination", R"({"Name":"d"})")) +
+                      to_json(call("UpdateConnection", R"({"Name":"c","Description":"x"})"));
+  EXPECT_NE(shown.find("X-Key"), std::string::npos);
+  EXPECT_NE(shown.find("shown"), std::string::npos);
+  EXPECT_EQ(shown.find("hush"), std::string::npos) << shown;
+  EXPECT_TRUE(message("DeleteConnection", R"({"Name":"c"})").find("used by API destination d") != std::string::npos);
+  EXPECT_TRUE(
+      message(
+          "CreateConnection",
+          R"({"Name":"e","AuthorizationType":"BASIC","AuthParameters":{"ApiKeyAuthParameters":{"ApiKeyName":"k","ApiKeyValue":"v"}}})")
+          .starts_with("AuthParameters must hold"));
+  EXPECT_EQ(get_string(call("DeauthorizeConnection", R"({"Name":"c"})"), "ConnectionState"), "DEAUTHORIZED");
+  EXPECT_EQ(get_string(call("DescribeApiDestination", R"({"Name":"d"})"), "ApiDestinationState"), "INACTIVE");
+}
+
+TEST_F(EventsService, CloudEventsAreTakenInEveryMode) {
+  rule_with_target("all", R"({"cloudevents":{"specversion":["1.0"]}})");
+  const auto put_cloud = [&](const std::vector<std::pair<std::string, std::string>>& headers, const std::string& body) {
+    Result<std::size_t> put;
+    http::Headers all;
+    for (const auto& [name, value] : headers) all.add(name, value);
+    run([&]() -> Awaitable<void> { put = co_await events_->put_cloud_events("default", all, body); });
+    return put;
+  };
+  EXPECT_EQ(put_cloud({{"Content-Type", "application/json"},
+                       {"ce-specversion", "1.0"},
+                       {"ce-id", "a"},
+                       {"ce-source", "/shop"},
+                       {"ce-type", "order%20placed"},
+                       {"ce-subject", "o/1"},
+                       {"ce-time", "2026-02-03T04:05:06Z"},
+                       {"ce-tenant", "t"}},
+                      R"({"n": 1.50})")
+                .value_or(0),
+            1U);
+  const std::string one = R"({"specversion":"1.0","id":"b","source":"/shop","type":"t","data":[1]})";
+  EXPECT_EQ(put_cloud({{"Content-Type", "application/cloudevents+json; charset=utf-8"}}, one).value_or(0), 1U);
+  EXPECT_EQ(
+      put_cloud({{"Content-Type", "application/cloudevents-batch+json"}}, "[" + one + "," + one + "]").value_or(0), 2U);
+  ASSERT_EQ(sent_.size(), 4U);
+  const auto first = *parse_json(sent_[0].event.payload);
+  EXPECT_EQ(get_string(first, "id"), "a");
+  EXPECT_EQ(get_string(first, "detail-type"), "order placed");
+  EXPECT_EQ(get_string(first, "time"), "2026-02-03T04:05:06Z");
+  EXPECT_EQ(get_string(*find(first, "cloudevents"), "tenant"), "t");
+  EXPECT_NE(sent_[0].event.payload.find(R"("detail":{"n":1.50}})"), std::string::npos);
+  EXPECT_NE(sent_[1].event.payload.find(R"("detail":{"data":[1]}})"), std::string::npos);
+  EXPECT_EQ(
+      put_cloud({{"Content-Type", "application/cloudevents+json"}}, R"({"specversion":"1.0","id":"b","type":"t"})")
+          .error()
+          .message,
+      "the attribute source is missing");
+  EXPECT_EQ(put_cloud({{"Content-Type", "application/cloudevents+json"}},
+                      R"({"specversion":"0.3","id":"b","type":"t","source":"s"})")
+                .error()
+                .code,
+            ErrorCode::kInvalid);
+  // And out again.
+  http::Headers headers;
+  headers.add("Content-Type", "application/cloudevents+json");
+  std::string body = sent_[0].event.payload;
+  as_cloud_event(headers, body, sent_[0].event);
+  const auto out = *parse_json(body);
+  EXPECT_EQ(get_string(out, "type"), "order placed");
+  EXPECT_EQ(get_string(out, "tenant"), "t");
+  EXPECT_EQ(to_json(*find(out, "data")), R"({"n":1.5})");
+  headers = http::Headers();
+  headers.add("ce-specversion", "1.0");
+  body = sent_[0].event.payload;
+  as_cloud_event(headers, body, sent_[0].event);
+  EXPECT_EQ(headers.get("ce-type"), "order%20placed");
+  EXPECT_EQ(body, R"({"n":1.5})");
 }
 
 std::string transformed(const std::string& paths, const std::string& text) {

@@ -80,7 +80,7 @@ void Timetable::sync(const std::string& key) {
     auto& entry = entries_[key];
     entry.expression = rule->schedule;
     entry.anchor = anchor;
-    entry.schedule = std::move(*parsed);
+    entry.schedule = *parsed;
     SystemTime after = clock_.now();
     if (starting_) {
       // The last time that passed while nobody was there.
