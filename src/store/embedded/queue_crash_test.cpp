@@ -54,7 +54,6 @@ struct ChildWorld {
 
 Awaitable<void> publish_for_ever(ChildWorld& world, int publisher) {
   std::mt19937 random(static_cast<std::uint32_t>(world.round * 100 + publisher));
-  std::string last_id;
   for (int number = 0;;) {
     const QueueName queue = publisher == 0 ? kPlain : kOrdered;
     std::vector<NewMessage> messages;
