@@ -51,7 +51,7 @@ def wait_for(what, seconds=30):
 
 def make_tick(server, name):
     client = server.client()
-    made = client.create_function(FunctionName=name, Runtime="python3.12", Handler="index.handler", Role=ROLE,
+    made = client.create_function(FunctionName=name, Runtime="python3.11", Handler="index.handler", Role=ROLE,
                                   Code={"ZipFile": zip_bytes({"index.py": TICK})})
     client.get_waiter("function_active_v2").wait(FunctionName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
     return made["FunctionArn"]

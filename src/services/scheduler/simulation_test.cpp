@@ -132,7 +132,8 @@ class Simulation {
 
   // "" or what is wrong.
   std::string run() {
-    horizon_ = clock_.now() + minutes(60 + pick(120));
+    // Long enough that no schedule is completed, and deleted, while it is created.
+    horizon_ = clock_.now() + minutes(61 + pick(120));
     begin_server();
     const auto count = 1 + pick(4);
     for (std::uint64_t i = 0; i < count && wrong_.empty(); ++i) plan_schedule(i);
@@ -261,7 +262,10 @@ class Simulation {
       if (luck == 2) out.kind = delivery::Attempt::Kind::kThrottled;
       if (luck == 3) out.kind = delivery::Attempt::Kind::kRefused;
     }
-    if (out.kind == delivery::Attempt::Kind::kDone) ++(arn.resource == "dead" ? dead_ : delivered_)[occurrence];
+    if (out.kind == delivery::Attempt::Kind::kDone) {
+      ++(arn.resource == "dead" ? dead_ : delivered_)[occurrence];
+      text_[occurrence] = event.payload;
+    }
     co_return out;
   }
 
@@ -331,7 +335,7 @@ class Simulation {
       }
     }
     for (const auto& [id, times] : delivered_) {
-      if (times > 0 && !expected.contains(id)) wrong_ = "invented: " + id;
+      if (times > 0 && !expected.contains(id)) wrong_ = "invented: " + text_[id];
     }
     for (const auto& [name, content] : memory_.queues) {
       if (!content.messages.empty()) wrong_ = "something still waits in " + name;
@@ -348,6 +352,7 @@ class Simulation {
   std::vector<Planned> planned_;
   std::map<std::string, int> delivered_;
   std::map<std::string, int> dead_;
+  std::map<std::string, std::string> text_;  // payloads
   bool calm_ = false;
   bool long_away_ = false;
   int kills_ = 0;
