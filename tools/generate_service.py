@@ -25,6 +25,9 @@ SCALARS = {
 }
 LOCATIONS = {"uri": "kUri", "querystring": "kQuery", "header": "kHeader", "headers": "kHeaders",
              "statusCode": "kStatusCode"}
+# Services that answer a missing member or a value outside of its set in words of their own instead of a
+# ValidationException: their operations look themselves.
+SELF_CHECKED = {"sqs"}
 # What the service says of a blob that is the whole body; the models do not tell.
 BLOB_CONTENT_TYPES = {"lambda": "application/json"}
 # The order in which the services list a set of values in errors, where it is known and not the model's.
@@ -272,7 +275,7 @@ class Generator:
                  ".shape = &kShapes[%d]" % self.index[reference["shape"]]]
         if reference.get("location"):
             parts.append(".location = Location::%s" % LOCATIONS[reference["location"]])
-        if member in self.shapes[owner].get("required", []):
+        if member in self.shapes[owner].get("required", []) and self.service not in SELF_CHECKED:
             parts.append(".required = true")
         if reference.get("jsonvalue"):
             parts.append(".json_value = true")
@@ -317,7 +320,7 @@ class Generator:
                 parts.append(".%s = %s" % (bound, repr(float(shape[bound]))))
         if shape.get("pattern"):
             parts.append(".pattern = %s" % literal(corrected(shape["pattern"])))
-        if shape.get("enum"):
+        if shape.get("enum") and self.service not in SELF_CHECKED:
             parts.append(".enum_values = {&kEnums[%d], %d}" % (enum_start, len(shape["enum"])))
         if shape.get("payload"):
             parts.append(".payload = %d" % list(shape["members"]).index(shape["payload"]))

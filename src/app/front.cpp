@@ -273,7 +273,8 @@ Awaitable<void> Front::handle_api(http::Request& request, http::ResponseWriter& 
     } else if (request.head.path() == "/_mayfly/explain") {
       co_await explain(request.head, response, request_id);
     } else {
-      co_await own_.handle(request, response);
+      ReadRequest read_request(request, std::move(authenticated->body));
+      co_await own_.handle(read_request, response);
     }
     co_return;
   }
@@ -288,6 +289,8 @@ Awaitable<void> Front::handle_api(http::Request& request, http::ResponseWriter& 
     return authorizer_.check(call, facts, model, operation, document);
   };
   context.authorize = &authorize;
+  context.path = request.head.path();
+  context.response = &response;
   co_await service->second->serve(context, request, std::move(authenticated->body), response);
 }
 

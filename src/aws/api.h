@@ -43,6 +43,7 @@ struct ErrorModel {
   // the same there.
   std::string_view query_code = {};
   int query_status = 0;
+  std::string_view query_message = {};  // instead of its message there; "": the same
 };
 
 // The request or the response of an operation that has none.
@@ -84,6 +85,8 @@ struct CallContext {
   std::shared_ptr<const identity::Authenticated> who;
   // Asked before an operation runs, with its request as a document; null allows everything. Outlives the call.
   const Authorize* authorize = nullptr;
+  std::string path;                          // of the request, as sent: some services name their resource in it
+  http::ResponseWriter* response = nullptr;  // to hear that the peer has gone; null where there is none
 };
 
 // Errors that every service shares.

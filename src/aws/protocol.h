@@ -38,6 +38,8 @@ class Protocol {
   [[nodiscard]] virtual std::optional<Route> route_with_body(const http::RequestHead& head, std::string_view) const {
     return route(head);
   }
+  // What the error of a request without an operation says; "" where nothing.
+  [[nodiscard]] virtual std::string unknown_text(const http::RequestHead&, std::string_view) const { return {}; }
   // The document of a request. Kinds have been checked against the model, constraints have not (aws/validate.h).
   [[nodiscard]] virtual ApiResult<Call> parse(const Route& route, const http::RequestHead& head,
                                               std::string body) const = 0;

@@ -49,6 +49,17 @@ class QueryProtocol final : public Protocol {
     return Route{.operation = *found, .labels = {}, .form = std::move(form)};
   }
 
+  // Recorded of services that once spoke Query alone; the others keep their general text.
+  std::string unknown_text(const http::RequestHead& head, std::string_view body) const override {
+    if (model_.query_compatible.empty()) return {};
+    for (const auto& form : {parse_form(body), parse_form(head.query())}) {
+      if (const auto* action = find_field(form, "Action")) {
+        return fmt::format("The action {} is not valid for this endpoint.", action->substr(0, 256));
+      }
+    }
+    return {};
+  }
+
   ApiResult<Call> parse(const Route& route, const http::RequestHead&, std::string) const override {
     Call call;
     if (route.operation->input == nullptr) return call;
@@ -87,7 +98,8 @@ class QueryProtocol final : public Protocol {
     xml.leaf("Code", query_code(model));
     xml.leaf("Message", &model == &common_errors::UnknownOperationException && error.message.empty()
                             ? "The action or operation requested is invalid. Verify that the action is typed correctly."
-                            : error.message);
+                        : model.query_message.empty() ? error.message
+                                                      : model.query_message);
     if (model_.error_detail) xml.leaf("Detail", "");
     xml.close();
     xml.leaf("RequestId", error.request_id);

@@ -13,6 +13,15 @@ namespace mayfly::aws {
 
 namespace {
 
+// Recorded: what names no operation in either way is answered in neither's form.
+http::Response neither_protocol() {
+  http::Response response;
+  response.head.status = 404;
+  response.head.headers.add("Content-Type", "text/xml");
+  response.body = "<UnknownOperationException/>\n";
+  return response;
+}
+
 ApiError plain_error(const ErrorModel& model, std::string message) {
   ApiError error;
   error.model = &model;
@@ -70,8 +79,15 @@ Awaitable<void> Service::serve(const CallContext& context, http::Request& reques
   const Bound* bound = nullptr;
   const auto& protocol = protocol_of(request.head);
   const auto route = protocol.route_with_body(request.head, body);
+  const bool named = &protocol != protocols_.front().get() || request.head.headers.find("X-Amz-Target") != nullptr;
+  if (!route && !named && !model_.query_compatible.empty()) {
+    auto answer = neither_protocol();
+    answer.head.headers.set("x-amzn-RequestId", context.request_id);
+    [[maybe_unused]] const auto sent = co_await response.send(std::move(answer));
+    co_return;
+  }
   if (!route) {
-    error = plain_error(common_errors::UnknownOperationException, "");
+    error = plain_error(common_errors::UnknownOperationException, protocol.unknown_text(request.head, body));
   } else {
     const auto& operation = *route->operation;
     bound = bound_[static_cast<std::size_t>(&operation - model_.operations.data())].get();

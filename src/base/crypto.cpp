@@ -23,6 +23,14 @@ std::string sha256(std::string_view bytes) {
   return digest;
 }
 
+std::string md5(std::string_view bytes) {
+  // Fetched once: a fetch for each digest costs more than the digest of a short text.
+  static EVP_MD* const algorithm = EVP_MD_fetch(nullptr, "MD5", nullptr);
+  std::string digest(16, '\0');
+  MAYFLY_ASSERT(EVP_Digest(bytes.data(), bytes.size(), bytes_of(digest), nullptr, algorithm, nullptr) == 1);
+  return digest;
+}
+
 std::string hmac_sha256(std::string_view key, std::string_view msg) {
   std::string digest(SHA256_DIGEST_LENGTH, '\0');
   unsigned length = 0;

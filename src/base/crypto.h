@@ -9,6 +9,7 @@
 namespace mayfly {
 
 std::string sha256(std::string_view bytes);                           // 32 raw bytes
+std::string md5(std::string_view bytes);                              // 16 raw bytes; a checksum that AWS answers
 std::string hmac_sha256(std::string_view key, std::string_view msg);  // 32 raw bytes
 bool constant_time_equal(std::string_view a, std::string_view b);     // time depends on the lengths only
 
