@@ -131,6 +131,7 @@ class Queue {
   // Many at once, each with its own answer.
   virtual Awaitable<std::vector<Result<void>>> acknowledge_all(QueueName queue, std::vector<LeaseToken> tokens) = 0;
 
+  // Removes the messages, and what was seen of dedupe ids.
   virtual Awaitable<Result<void>> purge(QueueName queue) = 0;
   // From memory. kNotFound.
   virtual Awaitable<Result<QueueCounts>> counts(QueueName queue) = 0;

@@ -114,7 +114,7 @@ Result<void> QueueCore::purge(const QueueName& name) {
   auto found = find(name);
   if (!found) return std::unexpected(found.error());
   State& state = **found;
-  if (state.messages->empty()) return {};
+  if (state.messages->empty() && state.dedupe.oldest() == nullptr) return {};
   change(QueueChange::Kind::kPurge, state, last_sequence_);
   auto fresh = std::make_unique<QueueMessages>();
   fresh->arrange(state.messages->ordered(), state.messages->final(), now_);
@@ -176,7 +176,7 @@ QueueCore::Publication QueueCore::publish_one(State& state, const NewMessage& me
   DedupeWindow::Record record;
   if (dedupes) {
     record = {.at = now_, .id = hash_(message.dedupe_id), .group = hash_(message.group).high};
-    if (const auto seen = state.dedupe.find(record.id, record.group, now_ - window)) {
+    if (const auto seen = state.dedupe.find(record.id, record.group, now_ - window, state.purged)) {
       return Publication{.id = "", .sequence = *seen, .duplicate = true};
     }
   }

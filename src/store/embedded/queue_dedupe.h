@@ -30,13 +30,14 @@ class DedupeWindow {
     for (std::size_t i = 0; i < records_.size(); ++i) table_.insert(hash_of(records_[i]), slot_of(i));
   }
 
-  // The sequence of the message that stands for this id.
-  [[nodiscard]] std::optional<std::uint64_t> find(const Hash128& id, std::uint64_t group,
-                                                  Microseconds not_before) const {
+  // The sequence of the message that stands for this id, where it is later than `after`.
+  [[nodiscard]] std::optional<std::uint64_t> find(const Hash128& id, std::uint64_t group, Microseconds not_before,
+                                                  std::uint64_t after) const {
     const Record wanted{.id = id, .group = group};
     const Slot slot = table_.find(hash_of(wanted), [&](Slot candidate) {
       const Record& record = records_[index_of(candidate)];
-      return record.id == id && (!by_group_ || record.group == group) && record.at > not_before;
+      return record.id == id && (!by_group_ || record.group == group) && record.at > not_before &&
+             record.sequence > after;
     });
     if (slot == kNoSlot) return std::nullopt;
     return records_[index_of(slot)].sequence;
