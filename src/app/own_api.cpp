@@ -7,6 +7,7 @@
 #include <mutex>
 
 #include "app/front.h"
+#include "app/queues_api.h"
 #include "base/encoding.h"
 #include "base/time_format.h"
 #include "dispatch/dispatcher.h"
@@ -153,6 +154,9 @@ Awaitable<void> OwnApi::handle(http::Request& request, http::ResponseWriter& res
   } else if (path == "/_mayfly/logs") {
     co_await logs(request, response);
   } else {
+    QueuesApiParts queues{.sqs = parts_.sqs, .clock = parts_.clock, .account = parts_.account, .region = parts_.region};
+    const bool handled = co_await handle_queues(std::move(queues), request, response);
+    if (handled) co_return;
     http::Response missing;
     missing.head.status = 404;
     missing.body = R"({"message":"no such path; see docs/own-api.md"})";

@@ -19,6 +19,9 @@ class Metrics;
 namespace mayfly::sandbox {
 class Runtimes;
 }
+namespace mayfly::sqs {
+class Sqs;
+}
 
 namespace mayfly::app {
 
@@ -29,6 +32,7 @@ struct OwnApiParts {
   observe::LogStore* logs;
   observe::Metrics* metrics;
   const sandbox::Runtimes* runtimes;
+  sqs::Sqs* sqs;
   std::string account;
   std::string region;
   std::string capabilities_json;
@@ -37,7 +41,8 @@ struct OwnApiParts {
 class OwnApi {
  public:
   explicit OwnApi(OwnApiParts parts) : parts_(std::move(parts)) {}
-  // GET /_mayfly/status, runtimes, instances, metrics, logs?function=NAME&limit=N[&follow=1] (JSON lines).
+  // GET /_mayfly/status, runtimes, instances, metrics, logs?function=NAME&limit=N[&follow=1] (JSON lines), and queues
+  // (queues_api.h).
   Awaitable<void> handle(http::Request& request, http::ResponseWriter& response);
   Awaitable<void> metrics(http::ResponseWriter& response);
   // Ends the streams of followers, so that a drain does not wait for them.

@@ -36,6 +36,7 @@
 #include "services/iam/iam.h"
 #include "services/lambda/lambda.h"
 #include "services/sns/sns.h"
+#include "services/sqs/sqs.h"
 #include "store/embedded/embedded.h"
 
 namespace mayfly::app {
@@ -134,6 +135,7 @@ class World {
   std::unique_ptr<lambda::Lambda> lambda_;
   std::unique_ptr<events::Events> events_;
   std::unique_ptr<sns::Sns> sns_;
+  std::unique_ptr<sqs::Sqs> sqs_;
   std::unique_ptr<OwnApi> own_api_;
   std::unique_ptr<Front> front_;
   std::atomic<Front*> platform_{nullptr};  // read by instances, which may start before the server listens
@@ -231,6 +233,9 @@ Result<void> World::start_services() {
       std::make_unique<delivery::Delivery>(store_->queue(), targets_, *reactors_, clock_, delivery::DeliverySettings{});
   delivery_->report_to(metrics_);
   lambda_->deliver_through(targets_, *delivery_);
+  sqs_ = std::make_unique<sqs::Sqs>(store_->key_value(), store_->queue(), clock_,
+                                    sqs::SqsSettings{.account = config_.account, .region = config_.region});
+  sqs_->add_to(targets_);
   make_events();
   make_sns();
   Result<void> loaded;
@@ -266,6 +271,7 @@ Awaitable<Result<void>> World::load_services() {
   auto loaded = co_await lambda_->load();
   if (loaded) loaded = co_await events_->load();
   if (loaded) loaded = co_await sns_->load();
+  if (loaded) loaded = co_await sqs_->load();
   if (loaded) loaded = co_await delivery_->start();
   if (loaded) events_->start(reactors_->at(0));
   co_return loaded;
@@ -278,6 +284,7 @@ Result<void> World::listen() {
                     .logs = logs_.get(),
                     .metrics = &metrics_,
                     .runtimes = &*runtimes_,
+                    .sqs = sqs_.get(),
                     .account = config_.account,
                     .region = config_.region,
                     .capabilities_json = capabilities_json_};
@@ -294,6 +301,7 @@ Result<void> World::listen() {
       {.is_for = &sns::Sns::is_open, .serve = [this](http::Request& request, http::ResponseWriter& response) {
          return sns_->serve_open(request, response);
        }});
+  front_->add_service("sqs", sqs_->service());
   server_ = std::make_unique<http::Server>(
       *reactors_, http::ServerLimits{},
       [this](http::Request& request, http::ResponseWriter& response) { return front_->handle(request, response); });
@@ -337,10 +345,12 @@ Result<void> World::start(sandbox::LauncherProcess launcher, sandbox::Runtimes r
 void World::stop() {
   const auto bound = std::chrono::seconds(config_.drain_timeout);
   if (own_api_) own_api_->stop();
+  if (sqs_) sqs_->interrupt();  // long polls do not hold up the drain
   if (server_ && !server_->drain_blocking(bound)) log(Level::kWarn, "connections were cut at the end of the drain");
   if (events_) run_on(reactors_->at(0), *scope_, "events", [&] { return events_->stop(); });
   if (delivery_) run_on(reactors_->at(0), *scope_, "delivery", [&] { return delivery_->stop(bound); });
   if (lambda_) run_on(reactors_->at(0), *scope_, "lambda", [&] { return lambda_->stop(); });
+  if (sqs_) run_on(reactors_->at(0), *scope_, "queues", [&] { return sqs_->stop(); });
   if (dispatcher_) run_on(reactors_->at(0), *scope_, "stop", [&] { return dispatcher_->stop(bound); });
   if (delivery_) run_on(reactors_->at(0), *scope_, "attempts", [&] { return delivery_->join(); });
   if (launcher_) run_on(reactors_->at(0), *scope_, "launcher", [&] { return launcher_->shutdown(); });
@@ -355,6 +365,7 @@ void World::stop() {
   sns_.reset();
   lambda_.reset();
   delivery_.reset();
+  sqs_.reset();
   dispatcher_.reset();
   launcher_.reset();
   logs_.reset();

@@ -41,6 +41,76 @@ void add_serve(CLI::App& app, ServeOptions& options, std::map<std::string, std::
   serve->footer(hooks.settings_help());
 }
 
+// `queue` and `dlq`, with what their subcommands read. run() answers nullopt where none of them was typed.
+class QueueCommands {
+ public:
+  using Client = std::function<CLI::App*(CLI::App*)>;
+  QueueCommands(CLI::App& app, const Client& client) {
+    queue_ = app.add_subcommand("queue", "Look at queues, send, purge")->require_subcommand(1)->fallthrough();
+    list_ = client(queue_->add_subcommand("ls", "List the queues with their counts"));
+    peek_ = client(queue_->add_subcommand("peek", "Show messages where they lie; changes nothing"));
+    add_peek(peek_, peek_options_);
+    send_ = client(queue_->add_subcommand("send", "Send one message"));
+    send_->add_option("queue", send_options_.queue, "Name or ARN")->required();
+    send_->add_option("body", send_options_.body, "Text, @FILE, or - for standard input")->required();
+    send_->add_option("--attribute", send_options_.attributes, "NAME=VALUE; may be repeated")->take_all();
+    send_->add_option("--group", send_options_.group, "MessageGroupId");
+    send_->add_option("--dedupe", send_options_.dedupe, "MessageDeduplicationId");
+    send_->add_option("--delay", send_options_.delay, "Seconds, at most 900");
+    purge_ = client(queue_->add_subcommand("purge", "Remove every message"));
+    purge_->add_option("queue", purged_, "Name or ARN")->required();
+    purge_->add_flag("-y,--yes", yes_, "Do not ask");
+    dlq_ = app.add_subcommand("dlq", "Look at dead letters and send them back")->require_subcommand(1)->fallthrough();
+    dlq_list_ = client(dlq_->add_subcommand("ls", "List the dead-letter queues and whose they are"));
+    show_ = client(dlq_->add_subcommand("show", "Show dead letters with all attributes; changes nothing"));
+    add_peek(show_, show_options_);
+    redrive_ = client(dlq_->add_subcommand("redrive", "Move dead letters back to where they came from"));
+    redrive_->add_option("queue", redrive_options_.queue, "Name or ARN of the dead-letter queue")->required();
+    redrive_->add_option("--to", redrive_options_.to, "Another queue, by name or ARN");
+    redrive_->add_option("-n,--limit", redrive_options_.limit, "How many at most; default: all")
+        ->check(CLI::PositiveNumber);
+    redrive_->add_flag("--dry-run", redrive_options_.dry_run, "Say what would be moved, and change nothing");
+    add_filter(redrive_, redrive_options_.filter);
+  }
+  [[nodiscard]] std::optional<int> run(const Output& out, const ConnectionOptions& connection) const {
+    if (*queue_ && *list_) return queue_list(out, connection);
+    if (*queue_ && *peek_) return queue_peek(out, connection, peek_options_);
+    if (*queue_ && *send_) return queue_send(out, connection, send_options_);
+    if (*queue_ && *purge_) return queue_purge(out, connection, purged_, yes_);
+    if (*dlq_ && *dlq_list_) return dlq_list(out, connection);
+    if (*dlq_ && *show_) return dlq_show(out, connection, show_options_);
+    if (*dlq_ && *redrive_) return dlq_redrive(out, connection, redrive_options_);
+    return std::nullopt;
+  }
+
+ private:
+  static void add_filter(CLI::App* command, MessageFilter& filter) {
+    command->add_option("--filter", filter.text, "Only messages whose body holds this text");
+    command->add_option("--attribute", filter.attributes, "Only messages with this attribute, NAME=VALUE")->take_all();
+  }
+  static void add_peek(CLI::App* command, PeekOptions& options) {
+    command->add_option("queue", options.queue, "Name or ARN")->required();
+    command->add_option("-n,--limit", options.limit, "How many at most")->check(CLI::PositiveNumber);
+    add_filter(command, options.filter);
+  }
+
+  CLI::App* queue_;
+  CLI::App* list_;
+  CLI::App* peek_;
+  CLI::App* send_;
+  CLI::App* purge_;
+  CLI::App* dlq_;
+  CLI::App* dlq_list_;
+  CLI::App* show_;
+  CLI::App* redrive_;
+  PeekOptions peek_options_;
+  PeekOptions show_options_;
+  QueueSendOptions send_options_;
+  RedriveOptions redrive_options_;
+  std::string purged_;
+  bool yes_ = false;
+};
+
 }  // namespace
 
 int run(int argc, char** argv, const Hooks& hooks) {
@@ -109,6 +179,7 @@ int run(int argc, char** argv, const Hooks& hooks) {
   explain_command->add_option("action", explain_options.action, "Such as lambda:InvokeFunction")->required();
   explain_command->add_option("resource", explain_options.resource, "An ARN; default: *")->default_val("*");
 
+  const QueueCommands queue_commands(app, client);
   auto* env_command =
       client(app.add_subcommand("env", "Print the variables for ordinary AWS clients: eval $(mayfly env)"));
   std::string runtime_paths;
@@ -140,6 +211,7 @@ int run(int argc, char** argv, const Hooks& hooks) {
   if (*logs_command) return logs(out, connection, logs_options);
   if (*delete_command) return remove(out, connection, delete_name, yes);
   if (*explain_command) return explain(out, connection, explain_options);
+  if (const auto code = queue_commands.run(out, connection)) return *code;
   if (*env_command) return environment(out, connection);
   if (*doctor_command) return doctor(out, runtime_paths);
   if (*version_command) return version(out);

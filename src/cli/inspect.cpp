@@ -163,6 +163,7 @@ int completion(const std::string& shell, const std::vector<std::string>& command
   const std::string words = fmt::format("{}", fmt::join(commands, " "));
   const std::string functions =
       "$(mayfly list --json 2>/dev/null | grep -o '\"FunctionName\":\"[^\"]*' | cut -d'\"' -f4)";
+  const std::string queues = "$(mayfly queue ls --json 2>/dev/null | grep -o '\"Name\":\"[^\"]*' | cut -d'\"' -f4)";
   if (shell == "bash") {
     fmt::print(
         "_mayfly() {{\n"
@@ -170,20 +171,31 @@ int completion(const std::string& shell, const std::vector<std::string>& command
         "  if [ \"$COMP_CWORD\" = 1 ]; then COMPREPLY=($(compgen -W '{}' -- \"$word\")); return; fi\n"
         "  case ${{COMP_WORDS[1]}} in\n"
         "    invoke|logs|delete) COMPREPLY=($(compgen -W \"{}\" -- \"$word\"));;\n"
+        "    queue|dlq) if [ \"$COMP_CWORD\" = 2 ]; then\n"
+        "        case ${{COMP_WORDS[1]}} in queue) words='ls peek send purge';; *) words='ls show redrive';; esac\n"
+        "        COMPREPLY=($(compgen -W \"$words\" -- \"$word\"))\n"
+        "      else COMPREPLY=($(compgen -W \"{}\" -- \"$word\")); fi;;\n"
         "    *) COMPREPLY=($(compgen -f -- \"$word\"));;\n"
         "  esac\n"
         "}}\n"
         "complete -F _mayfly mayfly\n",
-        words, functions);
+        words, functions, queues);
   } else if (shell == "zsh") {
     fmt::print(
-        "#compdef mayfly\n_mayfly() {{\n  if (( CURRENT == 2 )); then compadd {}; return; fi\n"
-        "  case $words[2] in invoke|logs|delete) compadd {};; *) _files;; esac\n}}\ncompdef _mayfly mayfly\n",
-        words, functions);
+        "#compdef mayfly\n_mayfly() {{\n  if (( CURRENT == 2 )); then compadd {0}; return; fi\n"
+        "  case $words[2] in invoke|logs|delete) compadd {1};;\n"
+        "  queue) if (( CURRENT == 3 )); then compadd ls peek send purge; else compadd {2}; fi;;\n"
+        "  dlq) if (( CURRENT == 3 )); then compadd ls show redrive; else compadd {2}; fi;;\n"
+        "  *) _files;; esac\n}}\ncompdef _mayfly mayfly\n",
+        words, functions, queues);
   } else {
     for (const auto& command : commands) fmt::print("complete -c mayfly -n __fish_use_subcommand -a {}\n", command);
     fmt::print("complete -c mayfly -n '__fish_seen_subcommand_from invoke logs delete' -a '({})'\n",
                functions.substr(2, functions.size() - 3));
+    fmt::print("complete -c mayfly -n '__fish_seen_subcommand_from queue' -a 'ls peek send purge'\n");
+    fmt::print("complete -c mayfly -n '__fish_seen_subcommand_from dlq' -a 'ls show redrive'\n");
+    fmt::print("complete -c mayfly -n '__fish_seen_subcommand_from queue dlq' -a '({})'\n",
+               queues.substr(2, queues.size() - 3));
   }
   return 0;
 }
