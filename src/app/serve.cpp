@@ -40,6 +40,7 @@
 #include "services/scheduler/scheduler.h"
 #include "services/sqs/sqs.h"
 #include "services/sns/sns.h"
+#include "services/sqs/sqs.h"
 #include "store/embedded/embedded.h"
 
 namespace mayfly::app {
@@ -145,6 +146,7 @@ class World {
   std::unique_ptr<scheduler::Scheduler> scheduler_;
   std::unique_ptr<sqs::Sqs> sqs_;
   std::unique_ptr<sns::Sns> sns_;
+  std::unique_ptr<sqs::Sqs> sqs_;
   std::unique_ptr<OwnApi> own_api_;
   std::unique_ptr<Front> front_;
   std::atomic<Front*> platform_{nullptr};  // read by instances, which may start before the server listens
@@ -300,6 +302,7 @@ Awaitable<Result<void>> World::load_services() {
   if (loaded) loaded = co_await scheduler_->load();
   if (loaded) loaded = co_await sqs_->load();
   if (loaded) loaded = co_await sns_->load();
+  if (loaded) loaded = co_await sqs_->load();
   if (loaded) loaded = co_await delivery_->start();
   if (loaded) events_->start(reactors_->at(0));
   if (loaded) lambda_->start_mappings();
@@ -337,6 +340,7 @@ Result<void> World::listen() {
       {.is_for = &sns::Sns::is_open, .serve = [this](http::Request& request, http::ResponseWriter& response) {
          return sns_->serve_open(request, response);
        }});
+  front_->add_service("sqs", sqs_->service());
   server_ = std::make_unique<http::Server>(
       *reactors_, http::ServerLimits{},
       [this](http::Request& request, http::ResponseWriter& response) { return front_->handle(request, response); });
