@@ -4,6 +4,7 @@
 #include <exception>
 
 #include "aws/api.h"
+#include "aws/compression.h"
 #include "aws/model.h"
 #include "aws/protocol.h"
 #include "aws/validate.h"
@@ -69,8 +70,13 @@ Awaitable<void> Service::serve(const CallContext& context, http::Request& reques
   Call call;
   const Bound* bound = nullptr;
   const auto& protocol = protocol_of(request.head);
+  if (model_.gzip_requests) {
+    if (auto plain = undo_gzip(request.head.headers, body); !plain) error = std::move(plain.error());
+  }
   const auto route = protocol.route_with_body(request.head, body);
-  if (!route) {
+  if (error) {
+    // Answered below.
+  } else if (!route) {
     error = plain_error(common_errors::UnknownOperationException, "");
   } else {
     const auto& operation = *route->operation;
