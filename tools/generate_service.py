@@ -77,7 +77,9 @@ ALSO = {"sqs": ["query"]}
 # Services whose Query errors have an empty <Detail/>.
 ERROR_DETAIL = {"sqs"}
 # Protocols that the engine has.
-BUILT_IN = {"kRestJson", "kJson10", "kJson11", "kQuery"}
+BUILT_IN = {"kRestJson", "kJson10", "kJson11", "kQuery", "kRestXml", "kCbor"}
+# Services whose REST-XML errors have no element around them.
+BARE_ERRORS = {"s3"}
 TIMES = {"unixTimestamp": "kEpochSeconds", "iso8601": "kIso8601", "rfc822": "kHttpDate"}
 KEYWORDS = {"and", "auto", "bool", "break", "case", "catch", "char", "class", "concept", "const", "continue",
             "default", "delete", "do", "double", "else", "enum", "explicit", "export", "extern", "false", "float",
@@ -420,7 +422,10 @@ class Generator:
                     QUERY_NAMESPACES.get(self.service) or metadata.get("xmlNamespace", "")),
                 "      .query_compatible = %s," % literal(
                     "com.amazonaws.%s#" % self.service if "awsQueryCompatible" in metadata else ""),
-                "      .error_detail = %s};" % ("true" if self.service in ERROR_DETAIL else "false"),
+                "      .error_detail = %s," % ("true" if self.service in ERROR_DETAIL else "false"),
+                "      .bare_errors = %s," % ("true" if self.service in BARE_ERRORS else "false"),
+                "      .gzip_requests = %s};" % (
+                    "true" if any(o.get("requestcompression") for o in self.operations.values()) else "false"),
                 "  return model;", "}", ""]
         for name in self.operations:
             if name in self.wanted:

@@ -118,7 +118,9 @@ struct ServiceModel {
   // front
   // ("com.amazonaws.sqs#"). Empty where it is none.
   std::string_view query_compatible = {};
-  bool error_detail = false;  // Query errors have an empty <Detail/>
+  bool error_detail = false;   // Query errors have an empty <Detail/>
+  bool bare_errors = false;    // REST-XML errors have no <ErrorResponse> around them
+  bool gzip_requests = false;  // clients may send bodies with Content-Encoding: gzip
 };
 
 }  // namespace mayfly::aws

@@ -56,6 +56,8 @@ inline std::unique_ptr<const Protocol> make_protocol(const ServiceModel& model) 
 std::unique_ptr<const Protocol> make_rest_json_protocol(const ServiceModel& model);
 std::unique_ptr<const Protocol> make_json_rpc_protocol(const ServiceModel& model, WireProtocol version);
 std::unique_ptr<const Protocol> make_query_protocol(const ServiceModel& model);
+std::unique_ptr<const Protocol> make_rest_xml_protocol(const ServiceModel& model);
+std::unique_ptr<const Protocol> make_rpc_cbor_protocol(const ServiceModel& model);
 
 // The service that a request is signed for, as far as it says so ("sqs"), verified or not; "" where it does not.
 std::string_view claimed_service(const http::RequestHead& head);

@@ -35,8 +35,9 @@ std::unique_ptr<const Protocol> make_protocol(const ServiceModel& model, WirePro
     case WireProtocol::kQuery:
       return make_query_protocol(model);
     case WireProtocol::kRestXml:
+      return make_rest_xml_protocol(model);
     case WireProtocol::kCbor:
-      break;
+      return make_rpc_cbor_protocol(model);
   }
   return nullptr;
 }

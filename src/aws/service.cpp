@@ -4,6 +4,7 @@
 #include <exception>
 
 #include "aws/api.h"
+#include "aws/compression.h"
 #include "aws/model.h"
 #include "aws/protocol.h"
 #include "aws/validate.h"
@@ -78,6 +79,9 @@ Awaitable<void> Service::serve(const CallContext& context, http::Request& reques
   Call call;
   const Bound* bound = nullptr;
   const auto& protocol = protocol_of(request.head);
+  if (model_.gzip_requests) {
+    if (auto plain = undo_gzip(request.head.headers, body); !plain) error = std::move(plain.error());
+  }
   const auto route = protocol.route_with_body(request.head, body);
   const bool named = &protocol != protocols_.front().get() || request.head.headers.find("X-Amz-Target") != nullptr;
   if (!route && !named && !model_.query_compatible.empty()) {
@@ -86,7 +90,9 @@ Awaitable<void> Service::serve(const CallContext& context, http::Request& reques
     [[maybe_unused]] const auto sent = co_await response.send(std::move(answer));
     co_return;
   }
-  if (!route) {
+  if (error) {
+    // Answered below.
+  } else if (!route) {
     error = plain_error(common_errors::UnknownOperationException, protocol.unknown_text(request.head, body));
   } else {
     const auto& operation = *route->operation;

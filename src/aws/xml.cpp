@@ -64,6 +64,7 @@ bool append_reference(std::string_view name, std::string& out) {
 }
 
 bool append_decoded(std::string_view raw, std::string& out) {
+  if (raw.contains('\0')) return false;
   while (!raw.empty()) {
     const auto at = raw.find('&');
     out += raw.substr(0, at);
@@ -223,7 +224,9 @@ void append_escaped(std::string_view value, std::string& out) {
         out += c;
         break;
       default:
-        if (static_cast<unsigned char>(c) < 0x20) {
+        if (c == '\0') {
+          out += "\xEF\xBF\xBD";  // no XML can hold it
+        } else if (static_cast<unsigned char>(c) < 0x20) {
           out += fmt::format("&#x{:X};", static_cast<unsigned>(c));
         } else {
           out += c;
