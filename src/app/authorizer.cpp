@@ -62,7 +62,8 @@ std::string layer_arn(const aws::CallContext& context, const json::object& reque
 
 // "http://host/000000000000/name"
 std::string queue_arn(const aws::CallContext& context, const json::object& request) {
-  const auto url = member(request, "QueueUrl");
+  auto url = member(request, "QueueUrl");
+  if (url.empty()) url = context.path;  // a call at a queue's URL
   const auto last = url.rfind('/');
   if (last == std::string::npos) {
     return fmt::format("arn:aws:sqs:{}:{}:{}", context.region, context.principal.account, url);

@@ -70,7 +70,6 @@ class Front {
                          std::string request_id);
   Awaitable<void> explain(const http::RequestHead& head, http::ResponseWriter& response, std::string request_id);
   [[nodiscard]] const OpenDoor* open_door(const http::RequestHead& head) const;
-  Awaitable<void> explain(const http::RequestHead& head, http::ResponseWriter& response, std::string request_id);
   Awaitable<void> handle_api(http::Request& request, http::ResponseWriter& response);
   Awaitable<void> handle_function_url(http::Request& request, http::ResponseWriter& response);
 

@@ -38,7 +38,6 @@
 #include "services/lambda/lambda.h"
 #include "services/lambda/sqs_source.h"
 #include "services/scheduler/scheduler.h"
-#include "services/sqs/sqs.h"
 #include "services/sns/sns.h"
 #include "services/sqs/sqs.h"
 #include "store/embedded/embedded.h"
@@ -146,7 +145,6 @@ class World {
   std::unique_ptr<scheduler::Scheduler> scheduler_;
   std::unique_ptr<sqs::Sqs> sqs_;
   std::unique_ptr<sns::Sns> sns_;
-  std::unique_ptr<sqs::Sqs> sqs_;
   std::unique_ptr<OwnApi> own_api_;
   std::unique_ptr<Front> front_;
   std::atomic<Front*> platform_{nullptr};  // read by instances, which may start before the server listens

@@ -111,7 +111,7 @@ constexpr std::array kServices = {
                   "DynamoDBReplicationServiceRolePolicy"},
     LinkedService{"replication.ecr.amazonaws.com", "AWSServiceRoleForECRReplication",
                   "ECRReplicationServiceRolePolicy"},
-    LinkedService{"repository.sync.codeconnections.amazonaws.com", "AWSServiceRoleForRepositorySync",
+    LinkedService{"repository.sync.codeconnections.amazonaws.com", "AWSServiceRoleForGitSync",
                   "AWSGitSyncServiceRolePolicy"},
     LinkedService{"resource-explorer-2.amazonaws.com", "AWSServiceRoleForResourceExplorer",
                   "AWSResourceExplorerServiceRolePolicy"},
@@ -128,8 +128,8 @@ constexpr std::array kServices = {
     LinkedService{"sso.amazonaws.com", "AWSServiceRoleForSSO", "AWSSSOServiceRolePolicy"},
     LinkedService{"vpcorigin.cloudfront.amazonaws.com", "AWSServiceRoleForCloudFrontVPCOrigin",
                   "AWSCloudFrontVPCOriginServiceRolePolicy"},
-    LinkedService{"waf.amazonaws.com", "AWSServiceRoleForWAF", "WAFLoggingServiceRolePolicy"},
-    LinkedService{"wafv2.amazonaws.com", "AWSServiceRoleForWAFV2", "WAFV2LoggingServiceRolePolicy"},
+    LinkedService{"waf.amazonaws.com", "AWSServiceRoleForWAFLogging", "WAFLoggingServiceRolePolicy"},
+    LinkedService{"wafv2.amazonaws.com", "AWSServiceRoleForWAFV2Logging", "WAFV2LoggingServiceRolePolicy"},
 };
 static_assert(std::ranges::is_sorted(kServices, {}, &LinkedService::service));
 

@@ -267,9 +267,7 @@ Awaitable<aws::ApiResult<tokens::GetFederationTokenResponse>> get_federation_tok
   user.FederatedUserId = session.user_id;
   user.Arn = session.caller.arn;
   tokens::GetFederationTokenResponse out;
-  if (!session.policy.empty() || !session.policy_arns.empty()) {
-    out.PackedPolicySize = static_cast<std::int32_t>(session.policy.size() * 100 / kSessionPolicyLimit + 1);
-  }
+  out.PackedPolicySize = static_cast<std::int32_t>(session.policy.size() * 100 / kSessionPolicyLimit);
   out.Credentials = shown(identity::issue(core.key, std::move(session)));
   out.FederatedUser = std::move(user);
   co_return out;

@@ -24,9 +24,8 @@ struct UrlParts {
 // the address alone. The region is that of the signature.
 std::optional<UrlParts> parse_url(std::string_view url) {
   if (url.find('/') == std::string_view::npos) return UrlParts{.account = "", .name = std::string(url)};
-  if (const auto scheme = url.find("://"); scheme != std::string_view::npos) url.remove_prefix(scheme + 3);
-  url = url.substr(0, url.find_first_of("?#"));
-  while (url.ends_with('/')) url.remove_suffix(1);
+  // Nothing is cut off at the end: what may be done with a queue is decided by the same reading of its URL.
+  if (url.find_first_of("?#") != std::string_view::npos) return std::nullopt;
   const auto last = url.rfind('/');
   if (last == std::string_view::npos) return std::nullopt;
   const auto name = url.substr(last + 1);

@@ -163,7 +163,7 @@ TEST_F(SqsService, QueuesAreMadeOnceFoundByEveryFormOfUrlAndSurviveARestart) {
   stop();
   start();
   for (const std::string form : {"jobs", "http://sqs.us-east-1.localhost:4566/000000000000/jobs",
-                                 "https://us-east-1.queue.localhost/000000000000/jobs/"}) {
+                                 "https://us-east-1.queue.localhost/000000000000/jobs"}) {
     EXPECT_EQ(attribute(form, "DelaySeconds"), "1") << form;
   }
   EXPECT_EQ(error("GetQueueAttributes", {{"QueueUrl", "http://localhost/no-account"}}, 404).substr(0, 11),
