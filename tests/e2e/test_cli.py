@@ -56,7 +56,7 @@ def test_logs_follow(mayfly, server, tools, tmp_path):
     folder.mkdir()
     (folder / "app.py").write_text("def handler(event, context):\n    print('mark', event['n'])\n")
     mayfly("deploy", str(folder))
-    follower = subprocess.Popen([str(tools.binary), "logs", "-f", "followed", "--data", str(server.data_dir / "data")], text=True,
+    follower = subprocess.Popen([str(tools.binary), "logs", "-f", "followed", "--data", str(server.data_dir / "data")],
                                 stdout=subprocess.PIPE, env={"PATH": os.environ["PATH"], "MAYFLY_ROOT_ACCESS_KEY_ID": "test",
                                                              "MAYFLY_ROOT_SECRET_ACCESS_KEY": "test"})
     try:
@@ -67,7 +67,7 @@ def test_logs_follow(mayfly, server, tools, tmp_path):
         while "mark" not in seen and time.monotonic() < deadline:
             mayfly("invoke", "followed", json.dumps({"n": number}))
             number += 1
-            seen += follower.stdout.read() or ""
+            seen += (follower.stdout.read() or b"").decode()
         assert "mark" in seen
     finally:
         follower.kill()

@@ -303,4 +303,4 @@ def test_the_command_line_follows_and_replays(server, events, tools, rule, targe
                           env={**server.env, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["State"] == "COMPLETED"
-    tools.wait_until(lambda: any(e.get("replay-name") for e in lines(server) if e["detail"].get("mark") == mark), 20, "the replayed event")
+    tools.wait_until(lambda: any(e.get("replay-name") for e in lines(server) if e.get("detail", {}).get("mark") == mark), 20, "the replayed event")

@@ -268,11 +268,10 @@ def test_a_function_has_the_rights_of_its_role_and_nothing_more(server, iam, lam
     assert invoke(name, {})[1]["invoke"] == "AccessDeniedException"
 
 
-def test_roles_can_be_required(new_server):
+def test_roles_can_be_required(new_server, tools):
     server = new_server({"iam.require_roles": "true"}).start()
     client, iam = server.client(), server.client("iam")
-    from conftest import zip_bytes
-    settings = {"FunctionName": "f", "Runtime": "python3.11", "Handler": "app.handler", "Code": {"ZipFile": zip_bytes(FUNCTION)}, "Role": f"arn:aws:iam::{ACCOUNT}:role/runner"}
+    settings = {"FunctionName": "f", "Runtime": "python3.11", "Handler": "app.handler", "Code": {"ZipFile": tools.zip_bytes(FUNCTION)}, "Role": f"arn:aws:iam::{ACCOUNT}:role/runner"}
     assert error_of(client.create_function, **settings) == ("InvalidParameterValueException", "The role defined for the function cannot be assumed by Lambda.")
     iam.create_role(RoleName="runner", AssumeRolePolicyDocument=trust({"Service": "ecs.amazonaws.com"}))
     assert error_of(client.create_function, **settings)[0] == "InvalidParameterValueException"
@@ -297,15 +296,14 @@ def test_a_function_url_is_open_to_nobody_without_a_policy(server, lambda_client
     assert status() == 403
 
 
-def test_decisions_are_explained(server, iam, make_user, function):
+def test_decisions_are_explained(server, iam, make_user, function, tools):
     import os
     import subprocess
-    from conftest import BINARY
     make_user("exi", allow("lambda:Get*", Sid="Reads"))
     env = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "us-east-1"}
 
     def explain(action):
-        command = [str(BINARY), "iam", "explain", "--endpoint", server.endpoint, f"arn:aws:iam::{ACCOUNT}:user/exi", action, f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:guarded"]
+        command = [str(tools.binary), "iam", "explain", "--endpoint", server.endpoint, f"arn:aws:iam::{ACCOUNT}:user/exi", action, f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:guarded"]
         done = subprocess.run(command, env=env, capture_output=True, text=True)
         return done.returncode, done.stdout.strip() + done.stderr.strip()
 

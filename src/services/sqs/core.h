@@ -94,7 +94,7 @@ struct LeaseOptions {
   std::uint32_t max_messages = 1;
   std::uint64_t max_bytes = 16UL * 1024 * 1024;
   std::chrono::seconds visibility{30};
-  SteadyTime deadline{};                          // waits for a first message until then
+  SteadyTime deadline{};                          // waits for a first message until then; the reactor's time
   std::shared_ptr<const std::atomic<bool>> gone;  // whether nobody waits for the answer any more; may be null
 };
 struct LeasedMessage {

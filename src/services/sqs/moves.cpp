@@ -285,7 +285,7 @@ Awaitable<void> Moves::run(std::string id) {
         std::chrono::nanoseconds(std::chrono::seconds(1)) * static_cast<std::int64_t>(*moved) / *record->rate;
     const auto until = clock_.steady_now() + pause;
     // A wake that comes between the two is missed, which costs one pause: a second at most.
-    if (!scope_.stopping()) std::ignore = co_await wake_.wait_until(until);
+    if (!scope_.stopping()) std::ignore = co_await wake_.wait_until(clock_, until);
   }
 }
 

@@ -209,7 +209,7 @@ struct Checked {
   bool long_poll = false;
 };
 
-aws::ApiResult<Checked> check_receive(const Core& core, const aws::CallContext& context, const QueueRecord& queue,
+aws::ApiResult<Checked> check_receive(const aws::CallContext& context, const QueueRecord& queue,
                                       const wire::ReceiveMessageRequest& request) {
   const auto most = request.MaxNumberOfMessages.value_or(1);
   if (most < 1 || most > kReceivedMessages) {
@@ -240,7 +240,7 @@ aws::ApiResult<Checked> check_receive(const Core& core, const aws::CallContext& 
   Checked out;
   out.options.max_messages = static_cast<std::uint32_t>(most);
   out.options.visibility = std::chrono::seconds(visibility);
-  out.options.deadline = core.clock.steady_now() + std::chrono::seconds(wait);
+  out.options.deadline = Reactor::current().steady_now() + std::chrono::seconds(wait);
   out.long_poll = wait > 0;
   if (out.long_poll && context.response != nullptr) {
     auto gone = std::make_shared<std::atomic<bool>>(false);
@@ -270,7 +270,7 @@ Awaitable<aws::ApiResult<wire::ReceiveMessageResult>> receive_message(Core& core
   auto found = find_queue(core, context, request.QueueUrl);
   if (!found) co_return std::unexpected(std::move(found.error()));
   QueuePtr queue = std::move(*found);
-  const auto checked = check_receive(core, context, *queue, request);
+  const auto checked = check_receive(context, *queue, request);
   if (!checked) co_return std::unexpected(checked.error());
   const auto shown = shown_of(request);
   if (!shown) co_return std::unexpected(shown.error());
@@ -316,7 +316,7 @@ Awaitable<Result<std::vector<LeasedMessage>>> lease_messages(Core& core, QueuePt
     request.max_messages = options.max_messages;
     request.max_bytes = options.max_bytes;
     request.duration = options.visibility;
-    const auto now = core.clock.steady_now();
+    const auto now = Reactor::current().steady_now();
     request.wait_until = core.interrupted ? now : std::min(options.deadline, now + kStep);
     auto leased = co_await core.port.lease(queue->port_name(), request);
     if (!leased && leased.error().code == ErrorCode::kThrottled && request.wait_until > now) {
@@ -336,7 +336,7 @@ Awaitable<Result<std::vector<LeasedMessage>>> lease_messages(Core& core, QueuePt
       co_return std::move(sorted.good);
     }
     // Where all were dead the next ones are asked for at once.
-    if (gone || (none && (core.clock.steady_now() >= options.deadline || core.interrupted))) {
+    if (gone || (none && (Reactor::current().steady_now() >= options.deadline || core.interrupted))) {
       co_return std::vector<LeasedMessage>();
     }
   }

@@ -148,7 +148,7 @@ Awaitable<Result<std::vector<Message>>> Sqs::receive(std::string arn, ReceiveOpt
   lease.max_messages = options.max_messages;
   lease.max_bytes = options.max_bytes;
   lease.visibility = options.visibility_timeout.value_or(std::chrono::seconds(queue->visibility_timeout));
-  lease.deadline = core.clock.steady_now() + options.wait;
+  lease.deadline = Reactor::current().steady_now() + options.wait;
   auto leased = co_await lease_messages(core, queue, lease);
   if (!leased) co_return std::unexpected(std::move(leased.error()));
   std::vector<Message> out;
