@@ -46,6 +46,10 @@ std::string describe(const std::exception_ptr& error) {
 
 struct Reactor::Impl : std::enable_shared_from_this<Reactor::Impl> {
   explicit Impl(Clock& c) : clock(c) {}
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
+  // Callbacks go while the event loop lives: they may hold the last reference to something that belongs to it.
+  ~Impl() { std::exchange(timers, {}).clear(); }
 
   Clock& clock;
   // Timers first: what the event loop still holds at its end may cancel one.

@@ -46,7 +46,7 @@ class KeyedHash {
 
   static std::uint64_t load(std::string_view bytes) {
     std::uint64_t word = 0;
-    std::memcpy(&word, bytes.data(), bytes.size());
+    if (!bytes.empty()) std::memcpy(&word, bytes.data(), bytes.size());
     if constexpr (std::endian::native == std::endian::big) word = __builtin_bswap64(word);
     return word;
   }
