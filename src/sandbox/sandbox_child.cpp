@@ -319,26 +319,6 @@ void attach_code(const ChildPlan& plan, const Assignment& assignment) {
   give_up(plan, Step::kProgram);
 }
 
-struct ProgramStart {
-  const ChildPlan* plan = nullptr;
-  const Assignment* assignment = nullptr;
-};
-
-int program_main(void* start) {
-  const auto* begin = static_cast<const ProgramStart*>(start);
-  run_program(*begin->plan, *begin->assignment);
-}
-
-// In the memory of its parent, which waits until it has executed: no page is copied for a process that is replaced.
-int start_program(const ChildPlan& plan, const Assignment& assignment) {
-  constexpr std::size_t kStackBytes = 64 * 1024;
-  alignas(64) static std::array<char, kStackBytes> stack;
-  ProgramStart start{.plan = &plan, .assignment = &assignment};
-  const int program = ::clone(program_main, stack.data() + stack.size(), CLONE_VM | CLONE_VFORK | SIGCHLD, &start);
-  require(program >= 0, plan, Step::kProgram);
-  return program;
-}
-
 // The runtime reads what function it is, to the end of the socket, and closes its own end.
 void hand_over(const ChildPlan& plan, const Assignment& assignment) {
   std::size_t sent = 0;
@@ -439,7 +419,9 @@ void run_child(ChildPlan& plan) {
   if (ahead) {
     hand_over(plan, assignment);
   } else {
-    program = start_program(plan, assignment);
+    program = ::_Fork();
+    require(program >= 0, plan, Step::kProgram);
+    if (program == 0) run_program(plan, assignment);
   }
   // What the variables held is the program's now.
   ::explicit_bzero(packet_bytes.data(), assignment.size);
