@@ -13,6 +13,11 @@ pkg_check_modules(LIBZIP REQUIRED IMPORTED_TARGET libzip)
 find_package(prometheus-cpp REQUIRED)
 
 option(MAYFLY_TESTS "Build the tests" ON)
+# Several files of a layer as one unit: headers are read and templates made once for all of them, which more than halves a
+# build from nothing. Names in anonymous namespaces must therefore be unique within a layer.
+option(MAYFLY_UNITY "Compile the files of a layer together" OFF)
+set(CMAKE_UNITY_BUILD ${MAYFLY_UNITY})
+set(CMAKE_UNITY_BUILD_BATCH_SIZE 8)
 set(MAYFLY_SANITIZE "" CACHE STRING "Sanitizers: address,undefined or thread")
 
 add_library(mayfly_options INTERFACE)
@@ -33,9 +38,6 @@ if(MAYFLY_TESTS)
   find_package(GTest REQUIRED)
   include(GoogleTest)
 endif()
-
-# Units that see Asio's or Beast's composed operations take long and much memory: one at a time.
-set_property(GLOBAL PROPERTY JOB_POOLS heavy=1)
 
 function(mayfly_library layer)
   cmake_parse_arguments(ARG "" "" "USES;SOURCES" ${ARGN})

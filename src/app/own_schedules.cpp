@@ -28,7 +28,7 @@ json::object shown(const scheduler::Scheduler::Info& info) {
   return out;
 }
 
-Awaitable<void> refuse(http::ResponseWriter& response, const Error& error) {
+Awaitable<void> answer_error(http::ResponseWriter& response, const Error& error) {
   http::Response out;
   out.head.status = error.code == ErrorCode::kNotFound ? 404 : 503;
   out.head.headers.set("Content-Type", "application/json");
@@ -48,13 +48,13 @@ Awaitable<void> serve_schedules(scheduler::Scheduler& scheduler, http::Request& 
   if (request.head.path() == "/_mayfly/schedules/run" && request.head.method == "POST") {
     const auto done = co_await scheduler.run_now(region, group, name);
     if (!done) {
-      co_await refuse(response, done.error());
+      co_await answer_error(response, done.error());
       co_return;
     }
   } else if (!name.empty()) {
     const auto found = co_await scheduler.find(region, group, name, kUpcoming);
     if (!found) {
-      co_await refuse(response, found.error());
+      co_await answer_error(response, found.error());
       co_return;
     }
     body = shown(*found);
@@ -65,7 +65,7 @@ Awaitable<void> serve_schedules(scheduler::Scheduler& scheduler, http::Request& 
     limit = std::clamp<std::size_t>(limit, 1, kMostSchedules);
     const auto found = co_await scheduler.list(region, group, query_value(query, "after"), limit);
     if (!found) {
-      co_await refuse(response, found.error());
+      co_await answer_error(response, found.error());
       co_return;
     }
     json::array all;

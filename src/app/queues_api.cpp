@@ -39,7 +39,7 @@ std::string arn_of(const QueuesApiParts& parts, const std::string& name) {
   return fmt::format("arn:aws:sqs:{}:{}:{}", parts.region, parts.account, name);
 }
 
-Awaitable<void> refuse(http::ResponseWriter& response, Error error) {
+Awaitable<void> answer_refusal(http::ResponseWriter& response, Error error) {
   http::Response out;
   out.head.status = 400;
   if (error.code == ErrorCode::kNotFound) out.head.status = 404;
@@ -110,7 +110,7 @@ Awaitable<void> messages(QueuesApiParts parts, http::Request& request, http::Res
   const auto limit = std::min<std::uint64_t>(number(parameter(query, "limit"), kMostMessages), kMostMessages);
   auto peeked = co_await parts.sqs->peek(arn, after, limit);
   if (!peeked) {
-    co_await refuse(response, std::move(peeked.error()));
+    co_await answer_refusal(response, std::move(peeked.error()));
     co_return;
   }
   json::array out;
@@ -124,7 +124,7 @@ Awaitable<void> redrive(QueuesApiParts parts, http::Request& request, http::Resp
   auto body = co_await request.read_all(kBodyLimit);
   auto parsed = body ? parse_json(*body) : Result<json::value>(std::unexpected(std::move(body.error())));
   if (!parsed) {
-    co_await refuse(response, std::move(parsed.error()));
+    co_await answer_refusal(response, std::move(parsed.error()));
     co_return;
   }
   std::vector<sqs::MessagePosition> positions;
@@ -140,7 +140,7 @@ Awaitable<void> redrive(QueuesApiParts parts, http::Request& request, http::Resp
   const auto destination = arn_of(parts, std::string(get_string(*parsed, "Destination")));
   auto moved = co_await parts.sqs->redrive(source, destination, std::move(positions));
   if (!moved) {
-    co_await refuse(response, std::move(moved.error()));
+    co_await answer_refusal(response, std::move(moved.error()));
     co_return;
   }
   json::value answer = json::object{{"Moved", *moved}};

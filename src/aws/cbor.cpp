@@ -12,7 +12,7 @@ namespace mayfly::aws {
 
 namespace {
 
-constexpr int kDeepest = 64;
+constexpr int kDeepestCbor = 64;
 
 enum Major : std::uint8_t { kUnsigned, kNegative, kBytes, kText, kArray, kMap, kTag, kSimple };
 constexpr std::uint8_t kIndefinite = 31;
@@ -32,17 +32,17 @@ double half_to_double(std::uint16_t bits) {
   return (bits & 0x8000) != 0 ? -value : value;
 }
 
-std::unexpected<Error> bad(std::string_view what) {
+std::unexpected<Error> bad_cbor(std::string_view what) {
   return fail(ErrorCode::kInvalid, fmt::format("The CBOR is not well formed: {}", what));
 }
 
-class Parser {
+class CborParser {
  public:
-  explicit Parser(std::string_view bytes) : bytes_(bytes) {}
+  explicit CborParser(std::string_view bytes) : bytes_(bytes) {}
 
   Result<json::value> document() {
     auto value = item(0);
-    if (value && !bytes_.empty()) return bad("something follows the value");
+    if (value && !bytes_.empty()) return bad_cbor("something follows the value");
     return value;
   }
 
@@ -54,7 +54,7 @@ class Parser {
   };
 
   Result<Head> head() {
-    if (bytes_.empty()) return bad("it ends early");
+    if (bytes_.empty()) return bad_cbor("it ends early");
     const auto first = static_cast<std::uint8_t>(bytes_.front());
     bytes_.remove_prefix(1);
     Head out{.major = static_cast<std::uint8_t>(first >> 5U), .info = static_cast<std::uint8_t>(first & 0x1FU)};
@@ -62,13 +62,13 @@ class Parser {
       out.argument = out.info;
     } else if (out.info < 28) {
       const std::size_t size = std::size_t{1} << (out.info - 24U);
-      if (bytes_.size() < size) return bad("it ends early");
+      if (bytes_.size() < size) return bad_cbor("it ends early");
       for (std::size_t i = 0; i < size; ++i) {
         out.argument = (out.argument << 8U) | static_cast<std::uint8_t>(bytes_[i]);
       }
       bytes_.remove_prefix(size);
     } else if (out.info != kIndefinite || out.major < kBytes || out.major == kTag) {
-      return bad("a reserved length");
+      return bad_cbor("a reserved length");
     }
     return out;
   }
@@ -81,7 +81,7 @@ class Parser {
 
   Result<std::string> text_of(const Head& head) {
     if (head.info != kIndefinite) {
-      if (head.argument > bytes_.size()) return bad("a string is longer than the body");
+      if (head.argument > bytes_.size()) return bad_cbor("a string is longer than the body");
       std::string out(bytes_.substr(0, head.argument));
       bytes_.remove_prefix(head.argument);
       return out;
@@ -90,7 +90,7 @@ class Parser {
     while (!take_break()) {
       const auto chunk = this->head();
       if (!chunk) return std::unexpected(chunk.error());
-      if (chunk->major != head.major || chunk->info == kIndefinite) return bad("a chunk of another kind");
+      if (chunk->major != head.major || chunk->info == kIndefinite) return bad_cbor("a chunk of another kind");
       auto part = text_of(*chunk);
       if (!part) return part;
       out += *part;
@@ -113,7 +113,7 @@ class Parser {
     for (std::uint64_t i = 0; head.info == kIndefinite ? !take_break() : i < head.argument; ++i) {
       const auto key_head = this->head();
       if (!key_head) return std::unexpected(key_head.error());
-      if (key_head->major != kText) return bad("a key is no text");
+      if (key_head->major != kText) return bad_cbor("a key is no text");
       const auto key = text_of(*key_head);
       if (!key) return std::unexpected(key.error());
       auto value = item(depth + 1);
@@ -139,12 +139,12 @@ class Parser {
       case 27:
         return json::value(std::bit_cast<double>(head.argument));
       default:
-        return bad("a simple value that is not known");
+        return bad_cbor("a simple value that is not known");
     }
   }
 
   Result<json::value> item(int depth) {
-    if (depth > kDeepest) return fail(ErrorCode::kTooLarge, "The CBOR is nested too deep");
+    if (depth > kDeepestCbor) return fail(ErrorCode::kTooLarge, "The CBOR is nested too deep");
     const auto read = head();
     if (!read) return std::unexpected(read.error());
     switch (read->major) {
@@ -152,7 +152,7 @@ class Parser {
         if (read->argument > static_cast<std::uint64_t>(INT64_MAX)) return json::value(read->argument);
         return json::value(static_cast<std::int64_t>(read->argument));
       case kNegative:
-        if (read->argument > static_cast<std::uint64_t>(INT64_MAX)) return bad("an integer below 64 bits");
+        if (read->argument > static_cast<std::uint64_t>(INT64_MAX)) return bad_cbor("an integer below 64 bits");
         return json::value(-1 - static_cast<std::int64_t>(read->argument));
       case kBytes:
       case kText: {
@@ -309,7 +309,7 @@ ApiResult<json::value> map_from(const ShapeModel& shape, json::object& object) {
 
 }  // namespace
 
-Result<json::value> parse_cbor(std::string_view bytes) { return Parser(bytes).document(); }
+Result<json::value> parse_cbor(std::string_view bytes) { return CborParser(bytes).document(); }
 
 ApiResult<json::value> from_wire_cbor(const ShapeModel& shape, json::value wire) {
   switch (shape.kind) {

@@ -60,8 +60,6 @@ std::vector<const Node*> numbered(const Node& node) {
   return out;
 }
 
-bool is_flattened(const MemberModel& member) { return member.flattened || member.shape->flattened; }
-
 // "member" is what an element is called that has no name of its own.
 bool has_own_name(const MemberModel& element) { return element.name_in_xml() != "member"; }
 

@@ -89,6 +89,8 @@ struct ShapeModel {
   std::string_view xml_prefix = {};
 };
 
+inline bool is_flattened(const MemberModel& member) { return member.flattened || member.shape->flattened; }
+
 struct OperationModel {
   std::string_view name = {};
   std::string_view method = {};

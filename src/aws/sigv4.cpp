@@ -13,18 +13,12 @@
 namespace mayfly::aws {
 
 using sigv4::PathRule;
+using sigv4::refuse;
 using sigv4::Scope;
 
 namespace {
 
 constexpr std::chrono::seconds kLongestPresigned = std::chrono::hours(24 * 7);
-
-std::unexpected<ApiError> refuse(const ErrorModel& model, std::string message) {
-  ApiError error;
-  error.model = &model;
-  error.message = std::move(message);
-  return std::unexpected(std::move(error));
-}
 
 std::unexpected<ApiError> incomplete(std::string message) {
   return refuse(common_errors::IncompleteSignatureException, std::move(message));

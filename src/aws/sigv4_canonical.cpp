@@ -121,4 +121,11 @@ std::string string_to_sign(std::string_view date_time, const Scope& scope, std::
 
 std::string hex_signature(std::string_view key, std::string_view text) { return hex_encode(hmac_sha256(key, text)); }
 
+std::unexpected<ApiError> refuse(const ErrorModel& model, std::string message) {
+  ApiError error;
+  error.model = &model;
+  error.message = std::move(message);
+  return std::unexpected(std::move(error));
+}
+
 }  // namespace mayfly::aws::sigv4

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "aws/api.h"
 #include "http/message.h"
 
 namespace mayfly::aws::sigv4 {
@@ -31,6 +32,7 @@ struct Scope {
 
 std::string signing_key(std::string_view secret_access_key, const Scope& scope);
 std::string string_to_sign(std::string_view date_time, const Scope& scope, std::string_view canonical);
+std::unexpected<ApiError> refuse(const ErrorModel& model, std::string message);
 std::string hex_signature(std::string_view key, std::string_view text);
 
 }  // namespace mayfly::aws::sigv4

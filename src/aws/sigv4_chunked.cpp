@@ -13,14 +13,9 @@
 
 namespace mayfly::aws {
 
-namespace {
+using sigv4::refuse;
 
-std::unexpected<ApiError> refuse(const ErrorModel& model, std::string message) {
-  ApiError error;
-  error.model = &model;
-  error.message = std::move(message);
-  return std::unexpected(std::move(error));
-}
+namespace {
 
 std::unexpected<ApiError> malformed() {
   return refuse(common_errors::ValidationException, "The chunked body is malformed or ends early.");

@@ -10,7 +10,7 @@ namespace mayfly::aws {
 
 namespace {
 
-constexpr std::size_t kDeepest = 64;
+constexpr std::size_t kDeepestXml = 64;
 constexpr std::size_t kMostElements = 200'000;
 
 std::unexpected<Error> bad(std::string_view what) {
@@ -82,9 +82,9 @@ std::string_view without_prefix(std::string_view name) {
   return colon == std::string_view::npos ? name : name.substr(colon + 1);
 }
 
-class Parser {
+class XmlParser {
  public:
-  explicit Parser(std::string_view text) : text_(text) {}
+  explicit XmlParser(std::string_view text) : text_(text) {}
 
   Result<XmlElement> document() {
     if (text_.starts_with("\xEF\xBB\xBF")) text_.remove_prefix(3);
@@ -159,7 +159,7 @@ class Parser {
   }
 
   Result<void> element(XmlElement& out, std::size_t depth) {
-    if (depth > kDeepest) return fail(ErrorCode::kTooLarge, "The XML is nested too deep");
+    if (depth > kDeepestXml) return fail(ErrorCode::kTooLarge, "The XML is nested too deep");
     if (++count_ > kMostElements) return fail(ErrorCode::kTooLarge, "The XML has too many elements");
     if (!take("<")) return bad("an element was expected");
     const auto tag = name();
@@ -247,7 +247,7 @@ const std::string* XmlElement::attribute(std::string_view attribute_name) const 
   return found == attributes.end() ? nullptr : &found->second;
 }
 
-Result<XmlElement> parse_xml(std::string_view text) { return Parser(text).document(); }
+Result<XmlElement> parse_xml(std::string_view text) { return XmlParser(text).document(); }
 
 XmlWriter::XmlWriter() : out_("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n") {}
 

@@ -9,8 +9,6 @@ namespace mayfly::aws {
 
 namespace {
 
-bool is_flattened(const MemberModel& member) { return member.flattened || member.shape->flattened; }
-
 // Of the elements that a flattened list or map consists of.
 std::string_view flattened_name(const MemberModel& member) {
   if (member.shape->kind == Kind::kList && member.shape->members[0].name_in_xml() != "member") {

@@ -20,6 +20,7 @@ std::optional<std::string> percent_decode(std::string_view text);
 
 bool iequals(std::string_view a, std::string_view b);  // ASCII case-insensitive
 std::string to_lower(std::string_view text);           // ASCII
+std::string to_upper(std::string_view text);           // ASCII
 std::string_view trim(std::string_view text);          // spaces and tabs at both ends
 
 }  // namespace mayfly

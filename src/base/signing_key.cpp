@@ -22,7 +22,7 @@ struct Free {
 template <typename T>
 using Owned = std::unique_ptr<T, Free>;
 
-const unsigned char* bytes_of(std::string_view text) {
+const unsigned char* octets(std::string_view text) {
   return reinterpret_cast<const unsigned char*>(text.data());  // SAFETY: char and unsigned char may alias.
 }
 
@@ -56,7 +56,7 @@ Owned<X509> self_signed(EVP_PKEY* key, std::string_view name, SystemTime now) {
       ASN1_TIME_set(X509_getm_notBefore(certificate.get()), start.time_since_epoch().count()) != nullptr &&
       ASN1_TIME_set(X509_getm_notAfter(certificate.get()), end.time_since_epoch().count()) != nullptr &&
       X509_set_pubkey(certificate.get(), key) == 1 &&
-      X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_UTF8, bytes_of(name), static_cast<int>(name.size()), -1, 0) ==
+      X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_UTF8, octets(name), static_cast<int>(name.size()), -1, 0) ==
           1 &&
       X509_set_issuer_name(certificate.get(), subject) == 1 && X509_sign(certificate.get(), key, EVP_sha256()) != 0;
   return made ? std::move(certificate) : nullptr;
@@ -97,11 +97,11 @@ std::string SigningKey::sign(Hash hash, std::string_view text) const {
   const Owned<EVP_MD_CTX> context(EVP_MD_CTX_new());
   std::size_t size = 0;
   MAYFLY_ASSERT(EVP_DigestSignInit(context.get(), nullptr, digest_of(hash), nullptr, key_of(key_)) == 1);
-  MAYFLY_ASSERT(EVP_DigestSign(context.get(), nullptr, &size, bytes_of(text), text.size()) == 1);
+  MAYFLY_ASSERT(EVP_DigestSign(context.get(), nullptr, &size, octets(text), text.size()) == 1);
   std::string signature(size, '\0');
   // SAFETY: char and unsigned char may alias.
   auto* out = reinterpret_cast<unsigned char*>(signature.data());
-  MAYFLY_ASSERT(EVP_DigestSign(context.get(), out, &size, bytes_of(text), text.size()) == 1);
+  MAYFLY_ASSERT(EVP_DigestSign(context.get(), out, &size, octets(text), text.size()) == 1);
   signature.resize(size);
   return signature;
 }
@@ -114,7 +114,7 @@ bool verify_signature(std::string_view certificate_pem, SigningKey::Hash hash, s
   const Owned<EVP_MD_CTX> context(EVP_MD_CTX_new());
   return EVP_DigestVerifyInit(context.get(), nullptr, digest_of(hash), nullptr, X509_get0_pubkey(certificate.get())) ==
              1 &&
-         EVP_DigestVerify(context.get(), bytes_of(signature), signature.size(), bytes_of(text), text.size()) == 1;
+         EVP_DigestVerify(context.get(), octets(signature), signature.size(), octets(text), text.size()) == 1;
 }
 
 }  // namespace mayfly

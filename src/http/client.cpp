@@ -61,19 +61,20 @@ class ResponseRecogniser final : public beast::http::basic_parser<false> {
   const std::function<bool(std::string_view)>& on_data_;
 };
 
-bool is_safe(std::string_view text) {
+bool is_one_line(std::string_view text) {
   return text.find_first_of(std::string_view("\r\n\0", 3)) == std::string_view::npos;
 }
 
 Result<std::string> write_request(const ClientRequest& request, const Url& url) {
   const std::string target = url.prefix + (request.head.target.empty() ? "/" : request.head.target);
-  if (!is_safe(request.head.method) || !is_safe(target) || target.find(' ') != std::string::npos) {
+  if (!is_one_line(request.head.method) || !is_one_line(target) || target.find(' ') != std::string::npos) {
     return fail(ErrorCode::kInvalid, "the request's method or target holds a space or line break");
   }
   std::string text = request.head.method + " " + target + " HTTP/1.1\r\n";
   if (request.head.headers.find("host") == nullptr) text += "Host: " + url.authority() + "\r\n";
   for (const auto& [name, value] : request.head.headers) {
-    if (!is_safe(name) || !is_safe(value)) return fail(ErrorCode::kInvalid, "a header field holds a line break");
+    if (!is_one_line(name) || !is_one_line(value))
+      return fail(ErrorCode::kInvalid, "a header field holds a line break");
     if (iequals(name, "content-length") || iequals(name, "connection")) continue;
     text.append(name).append(": ").append(value).append("\r\n");
   }

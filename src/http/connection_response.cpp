@@ -12,7 +12,7 @@ namespace mayfly::http {
 namespace {
 
 constexpr std::uint64_t kUnreadBytes = 256UL * 1024;
-const std::string kNone;
+const std::string kNothing;
 const std::string kChunkEnd = "\r\n";
 const std::string kLastChunk = "0\r\n\r\n";
 
@@ -112,7 +112,7 @@ Awaitable<Result<void>> Connection::send(Response response) {
   auto ready = write_head(response.head, length);
   if (!ready) co_return ready;
   sent_ = Sent::kHead;
-  auto flushed = co_await flush(response.body, kNone);
+  auto flushed = co_await flush(response.body, kNothing);
   if (flushed) sent_ = Sent::kAll;
   co_return flushed;
 }
@@ -125,7 +125,7 @@ Awaitable<Result<void>> Connection::begin(ResponseHead response) {
   auto ready = write_head(response, response_left_);
   if (!ready) co_return ready;
   sent_ = Sent::kHead;
-  co_return co_await flush(kNone, kNone);
+  co_return co_await flush(kNothing, kNothing);
 }
 
 Awaitable<Result<void>> Connection::write(std::string data) {
@@ -140,7 +140,7 @@ Awaitable<Result<void>> Connection::write(std::string data) {
     if (data.size() > *response_left_) co_return fail(ErrorCode::kInternal, "the body is longer than announced");
     *response_left_ -= data.size();
   }
-  co_return co_await flush(data, kNone);
+  co_return co_await flush(data, kNothing);
 }
 
 Awaitable<Result<void>> Connection::finish() {
@@ -149,7 +149,7 @@ Awaitable<Result<void>> Connection::finish() {
     co_return fail(ErrorCode::kInternal, "the body is shorter than announced");
   }
   if (chunked_) {
-    auto flushed = co_await flush(kLastChunk, kNone);
+    auto flushed = co_await flush(kLastChunk, kNothing);
     if (!flushed) co_return flushed;
   }
   sent_ = Sent::kAll;

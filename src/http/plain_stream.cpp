@@ -36,7 +36,7 @@ std::string address_of_peer(const asio::ip::tcp::socket& socket) {
 
 namespace {
 
-constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
+constexpr auto kAwaitPlain = asio::as_tuple(asio::use_awaitable);
 
 class PlainStream final : public Stream {
  public:
@@ -51,7 +51,7 @@ class PlainStream final : public Stream {
 
   Awaitable<Result<std::size_t>> read_some(char* data, std::size_t size) override {
     const auto buffer = asio::buffer(data, size);
-    auto [error, count] = co_await socket_.async_read_some(buffer, kAwait);
+    auto [error, count] = co_await socket_.async_read_some(buffer, kAwaitPlain);
     if (error == asio::error::eof) co_return std::size_t{0};
     if (error) co_return std::unexpected(stream_error(error));
     co_return count;
@@ -88,7 +88,7 @@ class PlainStream final : public Stream {
       if (errno != EAGAIN && errno != EWOULDBLOCK) {
         co_return std::unexpected(stream_error(error_code(errno, boost::system::system_category())));
       }
-      auto [error] = co_await socket_.async_wait(asio::ip::tcp::socket::wait_write, kAwait);
+      auto [error] = co_await socket_.async_wait(asio::ip::tcp::socket::wait_write, kAwaitPlain);
       if (error) co_return std::unexpected(stream_error(error));
     }
     co_return Result<void>();

@@ -16,7 +16,7 @@ namespace {
 namespace asio = boost::asio;
 using boost::system::error_code;
 
-constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
+constexpr auto kAwaitTls = asio::as_tuple(asio::use_awaitable);
 
 class TlsStream final : public Stream {
  public:
@@ -28,14 +28,14 @@ class TlsStream final : public Stream {
   }
 
   Awaitable<Result<void>> handshake() override {
-    auto [error] = co_await stream_.async_handshake(asio::ssl::stream_base::server, kAwait);
+    auto [error] = co_await stream_.async_handshake(asio::ssl::stream_base::server, kAwaitTls);
     if (error) co_return std::unexpected(stream_error(error));
     co_return Result<void>();
   }
 
   Awaitable<Result<std::size_t>> read_some(char* data, std::size_t size) override {
     const auto buffer = asio::buffer(data, size);
-    auto [error, count] = co_await stream_.async_read_some(buffer, kAwait);
+    auto [error, count] = co_await stream_.async_read_some(buffer, kAwaitTls);
     // Many peers end without close_notify. HTTP's own framing tells whether a message was whole.
     if (error == asio::error::eof || error == asio::ssl::error::stream_truncated) co_return std::size_t{0};
     if (error) co_return std::unexpected(stream_error(error));
@@ -45,14 +45,14 @@ class TlsStream final : public Stream {
   Awaitable<Result<void>> write(const std::string& first, const std::string& second,
                                 const std::string& third) override {
     const std::array<asio::const_buffer, 3> parts = {asio::buffer(first), asio::buffer(second), asio::buffer(third)};
-    auto [error, count] = co_await asio::async_write(stream_, parts, kAwait);
+    auto [error, count] = co_await asio::async_write(stream_, parts, kAwaitTls);
     if (error) co_return std::unexpected(stream_error(error));
     co_return Result<void>();
   }
 
   Awaitable<void> shutdown() override {
     // It fails when the peer is gone already, which is as good.
-    static_cast<void>(co_await stream_.async_shutdown(kAwait));
+    static_cast<void>(co_await stream_.async_shutdown(kAwaitTls));
     error_code ignored;
     stream_.next_layer().shutdown(asio::ip::tcp::socket::shutdown_send, ignored);
   }

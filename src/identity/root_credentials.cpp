@@ -4,21 +4,12 @@
 
 #include <algorithm>
 
+#include "base/encoding.h"
 #include "base/ids.h"
 #include "base/json.h"
 #include "identity/private_file.h"
 
 namespace mayfly::identity {
-namespace {
-
-std::string upper(std::string text) {
-  std::ranges::transform(text, text.begin(),
-                         [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; });
-  return text;
-}
-
-}  // namespace
-
 Result<RootCredentials> read_root_credentials(const std::filesystem::path& data) {
   const auto text = read_private_file(data / kCredentialsFile);
   if (!text) return std::unexpected(text.error());
@@ -36,7 +27,7 @@ Result<RootCredentials> load_or_make_root_credentials(const std::filesystem::pat
   made = false;
   auto existing = read_root_credentials(data);
   if (existing || existing.error().code != ErrorCode::kNotFound) return existing;
-  RootCredentials credentials{.access_key_id = "AKIA" + upper(random_alphanumeric(16)),
+  RootCredentials credentials{.access_key_id = "AKIA" + to_upper(random_alphanumeric(16)),
                               .secret_access_key = random_alphanumeric(40)};
   json::object file;
   file["AccessKeyId"] = credentials.access_key_id;

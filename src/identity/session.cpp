@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/crypto.h"
+#include "base/encoding.h"
 #include "base/ids.h"
 #include "base/json.h"
 #include "base/time_format.h"
@@ -11,12 +12,6 @@ namespace mayfly::identity {
 namespace {
 
 constexpr std::string_view kPurpose = "session tokens";
-
-std::string upper(std::string text) {
-  std::ranges::transform(text, text.begin(),
-                         [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; });
-  return text;
-}
 
 json::array list_of(const std::vector<std::string>& texts) {
   json::array out;
@@ -37,7 +32,7 @@ std::vector<std::string> texts_of(const json::value& document, std::string_view 
 }  // namespace
 
 TemporaryCredentials issue(const ServerKey& key, Session session) {
-  session.access_key_id = "ASIA" + upper(random_alphanumeric(16));
+  session.access_key_id = "ASIA" + to_upper(random_alphanumeric(16));
   json::object out;
   out["id"] = session.access_key_id;
   out["kind"] = static_cast<std::int64_t>(session.caller.kind);

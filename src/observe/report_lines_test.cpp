@@ -16,7 +16,7 @@ dispatch::Target target() {
   return result;
 }
 
-dispatch::Outcome outcome(OutcomeStatus status) {
+dispatch::Outcome ended(OutcomeStatus status) {
   dispatch::Outcome result;
   result.status = status;
   result.request_id = kId;
@@ -37,31 +37,31 @@ const std::string kReport = std::string("REPORT RequestId: ") + kId +
 
 TEST(ReportLinesTest, StartAndEndNameTheRequest) {
   EXPECT_EQ(start_lines(target(), kId, {}), Lines{std::string("START RequestId: ") + kId + " Version: $LATEST"});
-  EXPECT_EQ(end_lines(target(), outcome(OutcomeStatus::kSuccess), {}).front(), std::string("END RequestId: ") + kId);
+  EXPECT_EQ(end_lines(target(), ended(OutcomeStatus::kSuccess), {}).front(), std::string("END RequestId: ") + kId);
 }
 
 TEST(ReportLinesTest, AWarmSuccessHasTheFiveFields) {
-  EXPECT_EQ(report_line(target(), outcome(OutcomeStatus::kSuccess)), kReport);
+  EXPECT_EQ(report_line(target(), ended(OutcomeStatus::kSuccess)), kReport);
 }
 
 TEST(ReportLinesTest, AColdStartAddsItsInitDuration) {
-  auto cold = outcome(OutcomeStatus::kSuccess);
+  auto cold = ended(OutcomeStatus::kSuccess);
   cold.cold_start = true;
   cold.init_duration = std::chrono::microseconds(100'110);
   EXPECT_EQ(report_line(target(), cold), kReport + "Init Duration: 100.11 ms\t");
 }
 
 TEST(ReportLinesTest, FailuresOfThePlatformsMakingAddAStatus) {
-  EXPECT_EQ(report_line(target(), outcome(OutcomeStatus::kFunctionError)), kReport);
-  EXPECT_EQ(report_line(target(), outcome(OutcomeStatus::kTimedOut)), kReport + "Status: timeout");
-  EXPECT_EQ(report_line(target(), outcome(OutcomeStatus::kCrashed)),
+  EXPECT_EQ(report_line(target(), ended(OutcomeStatus::kFunctionError)), kReport);
+  EXPECT_EQ(report_line(target(), ended(OutcomeStatus::kTimedOut)), kReport + "Status: timeout");
+  EXPECT_EQ(report_line(target(), ended(OutcomeStatus::kCrashed)),
             kReport + "Status: error\tError Type: Runtime.ExitError");
-  EXPECT_EQ(report_line(target(), outcome(OutcomeStatus::kOutOfMemory)),
+  EXPECT_EQ(report_line(target(), ended(OutcomeStatus::kOutOfMemory)),
             kReport + "Status: error\tError Type: Runtime.OutOfMemory");
 }
 
 TEST(ReportLinesTest, AnErrorTypeFromAPayloadIsTakenOnlyWhereItIsAName) {
-  auto failed = outcome(OutcomeStatus::kInitFailed);
+  auto failed = ended(OutcomeStatus::kInitFailed);
   failed.payload = R"({"errorType":"Runtime.ImportModuleError","errorMessage":"no"})";
   EXPECT_EQ(report_line(target(), failed), kReport + "Status: error\tError Type: Runtime.ImportModuleError");
   failed.payload = R"({"errorType":"Runtime.X\n\tStatus: fine"})";
@@ -74,7 +74,7 @@ TEST(ReportLinesTest, JsonEventsFollowTheSystemLogLevel) {
   auto json = target();
   json.logs.json = true;
   const SystemTime now{std::chrono::microseconds(1'767'225'600'123'000)};
-  auto success = outcome(OutcomeStatus::kSuccess);
+  auto success = ended(OutcomeStatus::kSuccess);
   success.cold_start = true;
   success.init_duration = std::chrono::microseconds(100'110);
   EXPECT_EQ(start_lines(json, kId, now).front(),
@@ -90,7 +90,7 @@ TEST(ReportLinesTest, JsonEventsFollowTheSystemLogLevel) {
   json.logs.system_level = dispatch::SystemLogLevel::kWarn;
   EXPECT_TRUE(start_lines(json, kId, now).empty());
   EXPECT_TRUE(end_lines(json, success, now).empty());
-  const auto timeout = end_lines(json, outcome(OutcomeStatus::kTimedOut), now);
+  const auto timeout = end_lines(json, ended(OutcomeStatus::kTimedOut), now);
   ASSERT_EQ(timeout.size(), 2U);
   EXPECT_NE(timeout.front().find(R"("type":"platform.runtimeDone")"), std::string::npos);
   EXPECT_NE(timeout.back().find(R"("status":"timeout")"), std::string::npos);

@@ -11,8 +11,8 @@
 namespace mayfly::events {
 namespace {
 
-constexpr std::string_view kStructured = "application/cloudevents+json";
-constexpr std::string_view kBatch = "application/cloudevents-batch+json";
+constexpr std::string_view kStructuredType = "application/cloudevents+json";
+constexpr std::string_view kBatchType = "application/cloudevents-batch+json";
 constexpr std::string_view kVersion = "1.0";
 constexpr std::size_t kMostEvents = 100;
 constexpr std::size_t kMostText = 1'024;  // bytes of an attribute
@@ -164,12 +164,12 @@ Result<std::vector<EventParts>> read_cloud_events(const http::Headers& headers, 
                                                   const Place& place, SystemTime now) {
   std::vector<CloudEvent> events;
   const auto type = media_type(headers.get("Content-Type"));
-  if (type == kStructured || type == kBatch) {
+  if (type == kStructuredType || type == kBatchType) {
     const auto document = parse_json(body);
     if (!document) return std::unexpected(document.error());
-    if (type == kBatch && !document->is_array())
+    if (type == kBatchType && !document->is_array())
       return fail(ErrorCode::kInvalid, "a batch of CloudEvents is a JSON array");
-    const json::array batch = type == kBatch ? document->get_array() : json::array{*document};
+    const json::array batch = type == kBatchType ? document->get_array() : json::array{*document};
     if (batch.size() > kMostEvents)
       return fail(ErrorCode::kTooLarge, fmt::format("a batch holds at most {} events", kMostEvents));
     for (const auto& item : batch) {
@@ -192,7 +192,7 @@ Result<std::vector<EventParts>> read_cloud_events(const http::Headers& headers, 
 }
 
 void as_cloud_event(http::Headers& headers, std::string& body, const delivery::Event& event) {
-  const bool structured = media_type(headers.get("Content-Type")) == kStructured;
+  const bool structured = media_type(headers.get("Content-Type")) == kStructuredType;
   const bool binary = headers.get("ce-specversion") == kVersion;
   if (!structured && !binary) return;
   std::string data = "null";

@@ -9,7 +9,7 @@
 namespace mayfly::events {
 namespace {
 
-constexpr std::size_t kMostBytes = 256UL * 1024;
+constexpr std::size_t kMostCloudEventBytes = 256UL * 1024;
 
 delivery::Attempt refused(std::string code, std::string message) {
   delivery::Attempt attempt;
@@ -149,7 +149,8 @@ Awaitable<Result<std::size_t>> Events::put_cloud_events(std::string bus, http::H
   const Place place{.account = core.settings.account, .region = core.settings.region};
   const auto found = find_bus(core, place, bus);
   if (!found) co_return fail(ErrorCode::kNotFound, bus_missing(bus_name(bus)).message);
-  if (body.size() > kMostBytes) co_return fail(ErrorCode::kTooLarge, "Total size of the events is over the limit.");
+  if (body.size() > kMostCloudEventBytes)
+    co_return fail(ErrorCode::kTooLarge, "Total size of the events is over the limit.");
   auto parts = read_cloud_events(headers, body, place, core.clock.now());
   if (!parts) co_return std::unexpected(std::move(parts.error()));
   std::vector<Placed> placed;

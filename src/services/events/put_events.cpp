@@ -9,7 +9,7 @@
 namespace mayfly::events {
 namespace {
 
-constexpr std::size_t kMostBytes = 256UL * 1024;
+constexpr std::size_t kMostEntryBytes = 256UL * 1024;
 constexpr std::size_t kTimeBytes = 14;
 
 // As the service's documentation counts an entry.
@@ -45,7 +45,8 @@ Awaitable<aws::ApiResult<wire::PutEventsResponse>> put_events(Core& core, const 
   const auto entries = request.Entries.value_or(std::vector<wire::PutEventsRequestEntry>());
   std::size_t bytes = 0;
   for (const auto& entry : entries) bytes += size_of(entry);
-  if (bytes > kMostBytes) co_return refuse_validation("Total size of the entries in the request is over the limit.");
+  if (bytes > kMostEntryBytes)
+    co_return refuse_validation("Total size of the entries in the request is over the limit.");
   wire::PutEventsResponse response;
   response.FailedEntryCount = 0;
   response.Entries.emplace();

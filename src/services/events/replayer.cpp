@@ -6,9 +6,9 @@
 namespace mayfly::events {
 namespace {
 
-constexpr std::size_t kBatch = 100;
+constexpr std::size_t kReplayBatch = 100;
 constexpr auto kBefore = std::chrono::milliseconds(500);
-constexpr auto kRetry = std::chrono::seconds(1);
+constexpr auto kReplayRetry = std::chrono::seconds(1);
 constexpr auto kSweep = std::chrono::minutes(1);
 
 aws::ApiError gone() { return error_of(wire::errors::ResourceNotFoundException, "The replay is gone."); }
@@ -70,7 +70,7 @@ Awaitable<bool> Replayer::put_batch(ReplayPtr replay) {
     co_return false;
   }
   auto batch = co_await archived_.read(archive, from_epoch_seconds(replay->event_start),
-                                       from_epoch_seconds(replay->event_end), replay->position, kBatch);
+                                       from_epoch_seconds(replay->event_end), replay->position, kReplayBatch);
   if (batch && batch->empty()) {
     co_await finish(replay->key(), "COMPLETED", "");
     co_return false;
@@ -84,7 +84,7 @@ Awaitable<bool> Replayer::put_batch(ReplayPtr replay) {
   if (!put) {
     log(Level::kWarn, "a replay could not go on; it is tried again",
         {{"replay", replay->arn()}, {"error", put.error().message}});
-    const SteadyTime deadline = clock_.steady_now() + kRetry;
+    const SteadyTime deadline = clock_.steady_now() + kReplayRetry;
     co_await stopping_.wait_until(clock_, deadline);
     co_return true;
   }

@@ -11,7 +11,7 @@ namespace {
 constexpr std::string_view kServedPrefix = "events/served/";
 constexpr std::chrono::nanoseconds kLook = std::chrono::seconds(60);  // the clock on the wall may be set
 constexpr std::chrono::nanoseconds kLongest = std::chrono::years(1);
-constexpr auto kRetry = std::chrono::seconds(1);
+constexpr auto kTimetableRetry = std::chrono::seconds(1);
 
 std::string served_key(const std::string& rule_key) {
   return std::string(kServedPrefix) + rule_key.substr(RuleRecord::kPrefix.size());
@@ -161,7 +161,7 @@ Awaitable<void> Timetable::serve(std::string key, SystemTime due) {
     if (!fired) {
       log(Level::kWarn, "a scheduled rule could not be run; it is tried again",
           {{"rule", rule->arn()}, {"error", fired.error().message}});
-      const SteadyTime deadline = clock_.steady_now() + kRetry;
+      const SteadyTime deadline = clock_.steady_now() + kTimetableRetry;
       co_await changed_.wait_until(clock_, deadline);
       co_return;
     }

@@ -13,12 +13,6 @@ namespace {
 // More compiled documents than any deployment has roles; past it everything is compiled anew once.
 constexpr std::size_t kMostCompiled = 65'536;
 
-std::string upper(std::string text) {
-  std::ranges::transform(text, text.begin(),
-                         [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; });
-  return text;
-}
-
 }  // namespace
 
 Core::Core(store::KeyValue& store, Clock& clock_in, identity::ServerKey key_in, IamSettings settings_in)
@@ -33,7 +27,7 @@ Core::Core(store::KeyValue& store, Clock& clock_in, identity::ServerKey key_in, 
     policy->account = "aws";
     policy->name = given.name;
     policy->path = given.path;
-    policy->id = "ANPA" + upper(hex_encode(given.name.substr(0, 8)));
+    policy->id = "ANPA" + to_upper(hex_encode(given.name.substr(0, 8)));
     policy->versions[1] = {.document = std::string(given.document), .created = 0};
     aws_managed_.emplace(policy->key(), std::move(policy));
   }
@@ -208,7 +202,7 @@ std::optional<std::vector<wire::Tag>> some_tags(const Tags& tags) {
 
 std::string new_id(std::string_view prefix) {
   constexpr std::size_t kRandom = 17;
-  return std::string(prefix) + upper(random_alphanumeric(kRandom));
+  return std::string(prefix) + to_upper(random_alphanumeric(kRandom));
 }
 
 std::string shown_document(const std::string& document) { return percent_encode(document, Slash::kEncode); }

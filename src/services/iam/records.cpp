@@ -34,7 +34,7 @@ std::vector<std::string> texts(const json::object& document, std::string_view ke
   return out;
 }
 
-Tags read_tags(const json::object& document) {
+Tags stored_tags(const json::object& document) {
   Tags out;
   for (const auto& tag : document.at("tags").as_array()) {
     out.emplace_back(std::string(tag.as_array().at(0).as_string()), std::string(tag.as_array().at(1).as_string()));
@@ -51,7 +51,7 @@ Entity read_entity(const json::object& document) {
   out.path = text(document, "path");
   out.id = text(document, "id");
   out.created = number(document, "created");
-  out.tags = read_tags(document);
+  out.tags = stored_tags(document);
   for (const auto& member : document.at("inline").as_object()) {
     out.inline_policies.emplace(member.key(), member.value().as_string());
   }
@@ -79,7 +79,7 @@ ManagedPolicy read_policy(const json::object& document) {
   out.description = text(document, "description");
   out.created = number(document, "created");
   out.updated = number(document, "updated");
-  out.tags = read_tags(document);
+  out.tags = stored_tags(document);
   for (const auto& member : document.at("versions").as_object()) {
     const std::string_view digits(member.key());
     std::uint32_t version = 0;

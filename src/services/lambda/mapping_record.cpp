@@ -7,8 +7,8 @@
 namespace mayfly::lambda {
 namespace {
 
-constexpr std::size_t kPage = 256;
-constexpr std::int64_t kFormat = 1;
+constexpr std::size_t kMappingPage = 256;
+constexpr std::int64_t kMappingFormat = 1;
 
 std::string key_of(const Place& place, std::string_view uuid) {
   return fmt::format("{}{}/{}/{}", kMappingPrefix, place.account, place.region, uuid);
@@ -18,7 +18,7 @@ std::string key_of(const Place& place, std::string_view uuid) {
 
 std::string to_text(const MappingRecord& record) {
   json::object out;
-  out["format"] = kFormat;
+  out["format"] = kMappingFormat;
   out["account"] = record.place.account;
   out["region"] = record.place.region;
   out["uuid"] = record.uuid;
@@ -36,7 +36,7 @@ std::string to_text(const MappingRecord& record) {
 
 Result<MappingRecord> mapping_from_text(std::string_view text) {
   const auto value = parse_json(text);
-  if (!value || get_int(*value, "format") != kFormat || get_string(*value, "uuid").empty()) {
+  if (!value || get_int(*value, "format") != kMappingFormat || get_string(*value, "uuid").empty()) {
     return fail(ErrorCode::kCorrupt, "a stored event source mapping cannot be read");
   }
   MappingRecord out;
@@ -66,14 +66,14 @@ aws::ApiError mapping_missing() { return refuse_missing("The resource you reques
 Awaitable<Result<void>> MappingTable::load() {
   std::string after;
   for (;;) {
-    auto page = co_await store_->list(std::string(kMappingPrefix), after, kPage);
+    auto page = co_await store_->list(std::string(kMappingPrefix), after, kMappingPage);
     if (!page) co_return std::unexpected(std::move(page.error()));
     for (auto& entry : *page) {
       auto record = mapping_from_text(entry.value);
       if (!record) co_return fail(record.error().code, fmt::format("{}: {}", entry.key, record.error().message));
       install(entry.key, std::make_shared<const MappingRecord>(std::move(*record)), entry.revision);
     }
-    if (page->size() < kPage) break;
+    if (page->size() < kMappingPage) break;
     after = page->back().key;
   }
   co_return Result<void>();

@@ -18,7 +18,7 @@ constexpr milliseconds kQuick{100};   // an empty answer that came sooner did no
 constexpr milliseconds kFirstPause{100};
 constexpr milliseconds kLongestPause{10'000};
 constexpr milliseconds kLongestFailurePause{2'000};
-constexpr seconds kNoFunction{1};
+constexpr seconds kPauseWithoutFunction{1};
 
 std::chrono::nanoseconds pause_of(std::uint32_t step, std::chrono::nanoseconds longest) {
   const auto most = delivery::back_off(kFirstPause, longest, step);
@@ -94,7 +94,7 @@ Awaitable<void> Poller::receive_once() {
   const auto began = core_.clock.steady_now();
   // Without its function a mapping takes nothing out of the source.
   if (!resolve(core_, settings_.place, settings_.function, settings_.qualifier, 0)) {
-    paused_until_ = began + kNoFunction;
+    paused_until_ = began + kPauseWithoutFunction;
     co_return;
   }
   ReceiveAsk ask;

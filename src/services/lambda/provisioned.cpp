@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::string_view kUnpublished = "The function resource provided must be an alias or a published version.";
 
-struct Named {
+struct Published {
   Place place;
   std::string function;
   std::string qualifier;
@@ -20,10 +20,10 @@ struct Named {
 };
 
 // The function, and that the qualifier is an alias or a published version of it.
-aws::ApiResult<Named> find_published(Core& core, const aws::CallContext& context,
-                                     const std::optional<std::string>& text,
-                                     const std::optional<std::string>& qualifier, std::string_view latest_refusal) {
-  Named out;
+aws::ApiResult<Published> find_published(Core& core, const aws::CallContext& context,
+                                         const std::optional<std::string>& text,
+                                         const std::optional<std::string>& qualifier, std::string_view latest_refusal) {
+  Published out;
   out.place = core.place(context);
   const auto name = parse_function_name(text.value_or(""), qualifier, out.place);
   if (!name) return std::unexpected(name.error());

@@ -13,9 +13,9 @@ namespace {
 using Tags = std::vector<std::pair<std::string, std::string>>;
 
 constexpr std::size_t kMostTags = 200;
-constexpr std::size_t kPage = 256;
-constexpr std::size_t kMostResults = 100;
-constexpr int kAttempts = 16;
+constexpr std::size_t kGroupPage = 256;
+constexpr std::size_t kMostGroups = 100;
+constexpr int kGroupAttempts = 16;
 
 aws::ApiResult<void> set_tags(Tags& tags, const std::vector<wire::Tag>& wanted) {
   for (const auto& tag : wanted) {
@@ -101,7 +101,7 @@ Awaitable<aws::ApiResult<wire::ListScheduleGroupsOutput>> list_groups(Core& core
   const auto place = core.place(context);
   auto after = decode_token(request.NextToken);
   if (!after) co_return std::unexpected(std::move(after.error()));
-  const auto limit = static_cast<std::size_t>(request.MaxResults.value_or(static_cast<int>(kMostResults)));
+  const auto limit = static_cast<std::size_t>(request.MaxResults.value_or(static_cast<int>(kMostGroups)));
   const auto prefix = group_key(place, "");
   auto stored = co_await core.store.list(prefix, "", core.settings.max_groups);
   if (!stored) co_return refuse_store(stored.error());
@@ -136,7 +136,7 @@ Awaitable<aws::ApiResult<wire::DeleteScheduleGroupOutput>> delete_group_operatio
   const auto token = text_of(request.ClientToken);
   const auto key = group_key(place, name);
   if (name == kDefaultGroup) co_return refuse_value("The default schedule group cannot be deleted.");
-  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+  for (int attempt = 0; attempt < kGroupAttempts; ++attempt) {
     auto present = co_await read_group(core, key);
     if (!present) co_return std::unexpected(std::move(present.error()));
     if (!*present) {
@@ -166,7 +166,7 @@ Awaitable<void> run_deletion(Core& core, std::string key) {
   const auto place = place_of(key);
   const auto prefix = schedule_key(place, key.substr(key.rfind('/') + 1), "");
   while (!core.deletions.stopping()) {
-    auto page = co_await core.store.list(prefix, "", kPage);
+    auto page = co_await core.store.list(prefix, "", kGroupPage);
     if (!page) co_return;
     for (const auto& entry : *page) {
       if (core.deletions.stopping()) co_return;
@@ -202,7 +202,7 @@ Awaitable<aws::ApiResult<void>> change_tags(Core& core, Place place, std::option
   auto name = tagged_group(place, arn);
   if (!name) co_return std::unexpected(std::move(name.error()));
   const auto key = group_key(place, *name);
-  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+  for (int attempt = 0; attempt < kGroupAttempts; ++attempt) {
     auto group = co_await existing_group(core, place, *name);
     if (!group) co_return std::unexpected(std::move(group.error()));
     auto edited = edit(group->record.tags);

@@ -9,7 +9,7 @@
 namespace mayfly::scheduler {
 namespace {
 
-constexpr std::size_t kPage = 4'096;
+constexpr std::size_t kStartPage = 4'096;
 
 Scheduler::Info info_of(const ScheduleRecord& record) {
   Scheduler::Info info;
@@ -63,7 +63,7 @@ Awaitable<Result<void>> Scheduler::load() {
   auto& core = impl_->core;
   std::string after;
   for (;;) {
-    auto page = co_await core.store.list(std::string(kSchedulePrefix), after, kPage);
+    auto page = co_await core.store.list(std::string(kSchedulePrefix), after, kStartPage);
     if (!page) co_return std::unexpected(std::move(page.error()));
     for (const auto& entry : *page) {
       const auto fires_at = fires_at_of(entry.value);
@@ -71,19 +71,19 @@ Awaitable<Result<void>> Scheduler::load() {
       core.firing.set(entry.key, *fires_at);
       core.count(place_of(entry.key), 1);
     }
-    if (page->size() < kPage) break;
+    if (page->size() < kStartPage) break;
     after = page->back().key;
   }
   after.clear();
   for (;;) {
-    auto page = co_await core.store.list(std::string(kGroupPrefix), after, kPage);
+    auto page = co_await core.store.list(std::string(kGroupPrefix), after, kStartPage);
     if (!page) co_return std::unexpected(std::move(page.error()));
     for (const auto& entry : *page) {
       const auto group = group_from_text(entry.key, entry.value);
       if (!group) co_return fail(group.error().code, fmt::format("{}: {}", entry.key, group.error().message));
       if (group->state == "DELETING") impl_->unfinished.push_back(entry.key);
     }
-    if (page->size() < kPage) break;
+    if (page->size() < kStartPage) break;
     after = page->back().key;
   }
   co_return Result<void>();

@@ -10,8 +10,8 @@
 namespace mayfly::scheduler {
 namespace {
 
-constexpr int kAttempts = 16;
-constexpr std::size_t kMostResults = 100;
+constexpr int kScheduleAttempts = 16;
+constexpr std::size_t kMostSchedules = 100;
 constexpr std::size_t kMostLookedAt = 10'000;  // records read for one page of a list with filters
 constexpr std::chrono::minutes kLatestStart{5};
 
@@ -159,7 +159,7 @@ Awaitable<aws::ApiResult<wire::UpdateScheduleOutput>> update_schedule(Core& core
   const auto key = schedule_key(place, group, name);
   wire::UpdateScheduleOutput out;
   out.ScheduleArn = schedule_arn(place, group, name);
-  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+  for (int attempt = 0; attempt < kScheduleAttempts; ++attempt) {
     const auto now = core.clock.now();
     auto found = co_await existing_schedule(core, place, group, name);
     if (!found) co_return std::unexpected(std::move(found.error()));
@@ -198,7 +198,7 @@ Awaitable<aws::ApiResult<wire::DeleteScheduleOutput>> delete_schedule(Core& core
   const auto name = text_of(request.Name);
   const auto token = text_of(request.ClientToken);
   const auto key = schedule_key(place, group_of(request.GroupName), name);
-  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+  for (int attempt = 0; attempt < kScheduleAttempts; ++attempt) {
     auto entry = co_await core.store.get(key);
     if (!entry) co_return refuse_store(entry.error());
     if (!*entry) {
@@ -239,12 +239,12 @@ Awaitable<aws::ApiResult<wire::ListSchedulesOutput>> list_schedules(Core& core, 
   }
   const auto prefix = request.GroupName ? schedule_key(place, *request.GroupName, text_of(request.NamePrefix))
                                         : fmt::format("{}{}/{}/", kSchedulePrefix, place.account, place.region);
-  const auto limit = static_cast<std::size_t>(request.MaxResults.value_or(static_cast<int>(kMostResults)));
+  const auto limit = static_cast<std::size_t>(request.MaxResults.value_or(static_cast<int>(kMostSchedules)));
   wire::ListSchedulesOutput out;
   out.Schedules.emplace();
   std::size_t looked_at = 0;
   for (;;) {
-    auto page = co_await core.store.list(prefix, *after, kMostResults);
+    auto page = co_await core.store.list(prefix, *after, kMostSchedules);
     if (!page) co_return refuse_store(page.error());
     for (const auto& entry : *page) {
       if (out.Schedules->size() == limit || looked_at == kMostLookedAt) {
@@ -260,7 +260,7 @@ Awaitable<aws::ApiResult<wire::ListSchedulesOutput>> list_schedules(Core& core, 
       if (request.State && record->shown.State != request.State) continue;
       out.Schedules->push_back(summary_of(*record));
     }
-    if (page->size() < kMostResults) co_return out;
+    if (page->size() < kMostSchedules) co_return out;
   }
 }
 

@@ -16,7 +16,7 @@ namespace mayfly::sqs {
 namespace {
 
 constexpr std::string_view kPrefix = "sqs/move/";
-constexpr std::size_t kPage = 256;
+constexpr std::size_t kMovePage = 256;
 constexpr std::int32_t kBatch = 100;
 constexpr std::chrono::seconds kLease{60};
 constexpr std::string_view kQueueGone = "AWS.SimpleQueueService.NonExistentQueue";
@@ -110,7 +110,7 @@ store::NewMessage redriven(const QueueRecord& source, const std::string& id, std
 Awaitable<Result<void>> Moves::load() {
   std::string after;
   for (;;) {
-    auto page = co_await store_.list(std::string(kPrefix), after, kPage);
+    auto page = co_await store_.list(std::string(kPrefix), after, kMovePage);
     if (!page) co_return std::unexpected(std::move(page.error()));
     for (const auto& entry : *page) {
       auto record = move_from_text(entry.value);
@@ -123,7 +123,7 @@ Awaitable<Result<void>> Moves::load() {
       }
       if (running) begin(id);
     }
-    if (page->size() < kPage) co_return Result<void>();
+    if (page->size() < kMovePage) co_return Result<void>();
     after = page->back().key;
   }
 }

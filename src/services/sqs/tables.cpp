@@ -8,7 +8,7 @@
 
 namespace mayfly::sqs {
 namespace {
-constexpr int kAttempts = 16;
+constexpr int kEditAttempts = 16;
 constexpr std::size_t kPage = 256;
 }  // namespace
 
@@ -147,7 +147,7 @@ Awaitable<aws::ApiResult<QueuePtr>> Tables::create(QueueRecord record) {
 
 Awaitable<aws::ApiResult<QueuePtr>> Tables::change(Place place, std::string name, QueueEdit edit) {
   const auto key = queue_key(place, name);
-  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+  for (int attempt = 0; attempt < kEditAttempts; ++attempt) {
     const auto current = seen(key);
     if (!current.record) co_return refuse_queue();
     auto copy = std::make_shared<QueueRecord>(*current.record);
@@ -169,7 +169,7 @@ Awaitable<aws::ApiResult<QueuePtr>> Tables::change(Place place, std::string name
 
 Awaitable<aws::ApiResult<void>> Tables::erase(Place place, std::string name) {
   const auto key = queue_key(place, name);
-  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+  for (int attempt = 0; attempt < kEditAttempts; ++attempt) {
     const auto current = seen(key);
     if (!current.record) co_return refuse_queue();
     const std::optional<store::Revision> expected = current.revision;

@@ -5,7 +5,7 @@
 //              newer record. The port's queue follows: it is configured before its record appears and after each
 //              change, and removed after the record has gone.
 // Concurrency. Any reactor. One mutex guards the map; it is never held across co_await.
-// Limits.      An edit is tried kAttempts times against concurrent writers.
+// Limits.      An edit is tried kEditAttempts times against concurrent writers.
 // Recovery.    load() reads everything; a record that cannot be read stops the start. Queues of the port without a
 //              record are what a crash left between two steps, and are removed.
 #pragma once

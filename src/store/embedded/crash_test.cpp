@@ -87,7 +87,7 @@ Awaitable<void> work(Embedded& store, int round, std::size_t worker) {
   }
 }
 
-void be_the_child(const std::filesystem::path& directory, int round) {
+void write_records(const std::filesystem::path& directory, int round) {
   RealClock clock;
   auto store = Embedded::open(directory, clock);
   if (!store) _exit(1);
@@ -99,8 +99,8 @@ void be_the_child(const std::filesystem::path& directory, int round) {
   reactor.run();
 }
 
-[[maybe_unused]] const auto* const kChildEnvironment =
-    ::testing::AddGlobalTestEnvironment(new testing::ChildEnvironment("records", be_the_child));
+[[maybe_unused]] const auto* const kRecordsChild =
+    ::testing::AddGlobalTestEnvironment(new testing::ChildEnvironment("records", write_records));
 
 // ---- the parent
 

@@ -147,7 +147,7 @@ Awaitable<void> consume_for_ever(ChildWorld& world, int consumer) {
   }
 }
 
-void be_the_child(const std::filesystem::path& directory, int round) {
+void use_queues(const std::filesystem::path& directory, int round) {
   VirtualClock clock;
   clock.advance(kRoundTime * round);
   auto store = Embedded::open(directory, clock);
@@ -170,8 +170,8 @@ void be_the_child(const std::filesystem::path& directory, int round) {
   reactor.run();
 }
 
-[[maybe_unused]] const auto* const kChildEnvironment =
-    ::testing::AddGlobalTestEnvironment(new testing::ChildEnvironment("queue", be_the_child));
+[[maybe_unused]] const auto* const kQueueChild =
+    ::testing::AddGlobalTestEnvironment(new testing::ChildEnvironment("queue", use_queues));
 
 // ---- the parent
 

@@ -7,7 +7,7 @@ namespace mayfly::store {
 namespace {
 
 // The body is a message's last column: what stands before it is read without its overflow pages.
-constexpr std::string_view kCreateSchema = R"sql(
+constexpr std::string_view kCreateQueueSchema = R"sql(
   CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
   CREATE TABLE queues (number INTEGER PRIMARY KEY, name BLOB NOT NULL, purged INTEGER NOT NULL);
   CREATE TABLE messages (sequence INTEGER PRIMARY KEY, queue INTEGER NOT NULL, sent_at INTEGER NOT NULL,
@@ -40,7 +40,7 @@ Result<void> QueueDatabase::migrate() {
   auto tables = file_.query_number("SELECT count(*) FROM sqlite_master WHERE name = 'meta'", 0);
   if (!tables) return std::unexpected(tables.error());
   if (*tables == 0) {
-    const std::string sql = fmt::format("BEGIN IMMEDIATE;{}COMMIT;", kCreateSchema);
+    const std::string sql = fmt::format("BEGIN IMMEDIATE;{}COMMIT;", kCreateQueueSchema);
     if (auto done = file_.execute(sql.c_str()); !done) return done;
   }
   auto version = file_.query_number("SELECT value FROM meta WHERE name = 'schema_version'", 0);

@@ -16,7 +16,7 @@ namespace {
 constexpr std::uint32_t kMaxLeases = 10'000;
 
 // The state on disk is unknown after a failed commit, and nobody may be answered on a guess.
-[[noreturn]] void die(const Error& error) {
+[[noreturn]] void die_of_queues(const Error& error) {
   log(Level::kError, "the queues could not be written or read; ending the process so that the next start recovers",
       {{"error", error.message}});
   std::abort();
@@ -254,8 +254,8 @@ Result<void> QueueEngine::write_down(Batch& batch, Scope scope) {
     core_->committed();
     return {};
   }
-  if (written.error().code != ErrorCode::kTooLarge) die(written.error());
-  if (const auto undone = database_.rollback(); !undone) die(undone.error());
+  if (written.error().code != ErrorCode::kTooLarge) die_of_queues(written.error());
+  if (const auto undone = database_.rollback(); !undone) die_of_queues(undone.error());
   for (const QueueChange& change : core_->changes()) contents_.erase(change.sequence);
   std::vector<Ticket> tickets;
   for (const auto& grant : core_->grants()) tickets.push_back(grant.ticket);

@@ -8,7 +8,7 @@ namespace mayfly::store {
 
 namespace {
 
-constexpr std::string_view kCreateSchema = R"sql(
+constexpr std::string_view kCreateStreamSchema = R"sql(
   CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
   CREATE TABLE streams (number INTEGER PRIMARY KEY AUTOINCREMENT, name BLOB NOT NULL UNIQUE, first INTEGER NOT NULL,
                         last INTEGER NOT NULL, bytes INTEGER NOT NULL, newest_at INTEGER NOT NULL);
@@ -37,7 +37,7 @@ Result<void> StreamDatabase::migrate() {
   auto tables = file_.query_number("SELECT count(*) FROM sqlite_master WHERE name = 'meta'", 0);
   if (!tables) return std::unexpected(tables.error());
   if (*tables == 0) {
-    const std::string sql = fmt::format("BEGIN IMMEDIATE;{}COMMIT;", kCreateSchema);
+    const std::string sql = fmt::format("BEGIN IMMEDIATE;{}COMMIT;", kCreateStreamSchema);
     if (auto done = file_.execute(sql.c_str()); !done) return done;
   }
   auto version = file_.query_number("SELECT value FROM meta WHERE name = 'schema_version'", 0);

@@ -11,14 +11,14 @@ namespace mayfly::store {
 
 namespace {
 
-constexpr std::size_t kMaxNameBytes = 1'024;
+constexpr std::size_t kMaxStreamNameBytes = 1'024;
 constexpr std::size_t kMaxRecordBytes = 2UL * 1024 * 1024;
-constexpr std::size_t kMaxCallBytes = 16UL * 1024 * 1024;
+constexpr std::size_t kMaxAppendBytes = 16UL * 1024 * 1024;
 constexpr std::size_t kMaxRecords = 10'000;
 constexpr std::uint64_t kMaxSequence = 0xffff'ffff;
 
 // The state on disk is unknown after a failed commit, and nobody may be answered on a guess.
-[[noreturn]] void die(const Error& error) {
+[[noreturn]] void die_of_streams(const Error& error) {
   log(Level::kError, "the streams could not be written or read; ending the process so that the next start recovers",
       {{"error", error.message}});
   std::abort();
@@ -32,8 +32,8 @@ std::unexpected<Error> no_such_stream(const StreamName& name) {
 
 Result<void> check_append(const StreamName& stream, const std::vector<std::string>& records) {
   if (stream.empty()) return fail(ErrorCode::kInvalid, "a stream needs a name");
-  if (stream.str().size() > kMaxNameBytes) {
-    return fail(ErrorCode::kTooLarge, fmt::format("a stream's name has at most {} bytes", kMaxNameBytes));
+  if (stream.str().size() > kMaxStreamNameBytes) {
+    return fail(ErrorCode::kTooLarge, fmt::format("a stream's name has at most {} bytes", kMaxStreamNameBytes));
   }
   if (records.empty()) return fail(ErrorCode::kInvalid, "there is nothing to append");
   std::size_t bytes = 0;
@@ -43,9 +43,9 @@ Result<void> check_append(const StreamName& stream, const std::vector<std::strin
     }
     bytes += record.size();
   }
-  if (records.size() <= kMaxRecords && bytes <= kMaxCallBytes) return {};
+  if (records.size() <= kMaxRecords && bytes <= kMaxAppendBytes) return {};
   return fail(ErrorCode::kTooLarge,
-              fmt::format("a call appends at most {} records and {} bytes", kMaxRecords, kMaxCallBytes));
+              fmt::format("a call appends at most {} records and {} bytes", kMaxRecords, kMaxAppendBytes));
 }
 
 // The highest sequence whose record is older than `time`, by halving: times do not go back.
@@ -172,8 +172,8 @@ Result<void> StreamEngine::carry_out(Batch& batch, bool with_appends) {
   }
   if (done) done = database_.commit();
   if (done) return done;
-  if (done.error().code != ErrorCode::kTooLarge) die(done.error());
-  if (const auto undone = database_.rollback(); !undone) die(undone.error());
+  if (done.error().code != ErrorCode::kTooLarge) die_of_streams(done.error());
+  if (const auto undone = database_.rollback(); !undone) die_of_streams(undone.error());
   log(Level::kError, "the streams' disk is full", {{"calls", batch.size()}});
   return done;
 }
@@ -215,7 +215,7 @@ Awaitable<Result<std::vector<StreamRecord>>> StreamEngine::read(StreamName strea
   using Records = std::vector<StreamRecord>;
   using Outcome = std::optional<Result<Records>>;
   bound.max_records = std::min<std::uint64_t>(bound.max_records, kMaxRecords);
-  bound.max_bytes = std::min<std::uint64_t>(bound.max_bytes, kMaxCallBytes);
+  bound.max_bytes = std::min<std::uint64_t>(bound.max_bytes, kMaxAppendBytes);
   const std::size_t bytes = stream.str().size();
   Work<Records> work = [stream = std::move(stream), after, bound](StreamDatabase& database) -> Result<Outcome> {
     auto found = database.find(stream);
