@@ -124,6 +124,9 @@ def new_server(tmp_path):
     for instance in made:
         if instance.process and instance.process.poll() is None:
             instance.stop()
+    for instance in made:
+        log = instance.log_text() if instance.log_path.exists() else ""
+        assert "Sanitizer" not in log, log[log.index("Sanitizer"):][:4000]
 
 
 @pytest.fixture(scope="module")
