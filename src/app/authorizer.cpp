@@ -201,13 +201,17 @@ void Authorizer::add_resource_policies(std::string service, ResourcePolicies pol
   resource_policies_[std::move(service)] = std::move(policies);
 }
 
-void Authorizer::add_facts(const RequestFacts& facts, identity::Context& context) const {
+void Authorizer::add_clock(identity::Context& context) const {
   const auto now = clock_.now();
+  context.set("aws:CurrentTime", iso8601_millis(now));
+  context.set("aws:EpochTime", std::to_string(static_cast<std::int64_t>(epoch_seconds(now))));
+}
+
+void Authorizer::add_facts(const RequestFacts& facts, identity::Context& context) const {
+  add_clock(context);
   context.set("aws:SourceIp", facts.source_ip);
   context.set("aws:SecureTransport", facts.tls ? "true" : "false");
   context.set("aws:UserAgent", facts.user_agent);
-  context.set("aws:CurrentTime", iso8601_millis(now));
-  context.set("aws:EpochTime", std::to_string(static_cast<std::int64_t>(epoch_seconds(now))));
   context.set("aws:ViaAWSService", "false");
 }
 
@@ -247,6 +251,20 @@ bool Authorizer::allows_anonymous(const RequestFacts& facts, std::string action,
   question.action = std::move(action);
   question.resource = std::move(resource);
   question.resource_account = arn_part(question.resource, 4);
+  const auto resource_policies = policies_of(question.resource);
+  identity::Policies policies;
+  policies.resource = resource_policies;
+  return identity::decide(question, policies).allowed;
+}
+
+bool Authorizer::allows(const identity::Authenticated& who, identity::Question question) const {
+  add_clock(question.context);
+  const auto policies = policies_of(question.resource);
+  return iam_.decide(who, question, policies).allowed;
+}
+
+bool Authorizer::allows_by_resource(identity::Question question) const {
+  add_clock(question.context);
   const auto resource_policies = policies_of(question.resource);
   identity::Policies policies;
   policies.resource = resource_policies;

@@ -47,6 +47,11 @@ class Authorizer {
   [[nodiscard]] bool allows_anonymous(const RequestFacts& facts, std::string action, std::string resource,
                                       const identity::Context& more) const;
 
+  // For those who ask outside a request: deliveries from service to service. `question.caller` is filled in by allows()
+  // and the asker's own for allows_by_resource().
+  [[nodiscard]] bool allows(const identity::Authenticated& who, identity::Question question) const;
+  [[nodiscard]] bool allows_by_resource(identity::Question question) const;
+
   // What would be decided for a user or a role, as for `mayfly iam explain`; nullopt where there is no such principal.
   struct Explanation {
     bool allowed = false;
@@ -60,6 +65,7 @@ class Authorizer {
                                                                 const RequestFacts& facts,
                                                                 const aws::ServiceModel& service,
                                                                 const json::object& request) const;
+  void add_clock(identity::Context& context) const;
   void add_facts(const RequestFacts& facts, identity::Context& context) const;
   [[nodiscard]] std::vector<identity::NamedPolicy> policies_of(std::string_view arn) const;
 

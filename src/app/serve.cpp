@@ -14,6 +14,7 @@
 #include <thread>
 
 #include "app/config.h"
+#include "app/delivery_permission.h"
 #include "app/front.h"
 #include "app/own_api.h"
 #include "app/privileges.h"
@@ -115,6 +116,8 @@ class World {
   void make_events();
   void make_scheduler();
   void make_sns();
+  [[nodiscard]] std::vector<std::pair<std::string, Authorizer::ResourcePolicies>> resource_policies();
+  void decide_deliveries();
   Awaitable<Result<void>> load_services();
   Result<void> listen();
   // What engines go by (schedules, queues, retries): the clock that users may move, or the real one. Reactors, and
@@ -137,6 +140,7 @@ class World {
   std::unique_ptr<sandbox::Launcher> launcher_;
   std::unique_ptr<dispatch::Dispatcher> dispatcher_;
   std::unique_ptr<lambda::DispatcherInvoker> invoker_;
+  std::unique_ptr<DeliveryPermission> permission_;
   delivery::Targets targets_;
   std::unique_ptr<delivery::Delivery> delivery_;
   std::unique_ptr<iam::Iam> iam_;
@@ -249,6 +253,7 @@ Result<void> World::start_services() {
   make_events();
   make_scheduler();
   make_sns();
+  decide_deliveries();
   Result<void> loaded;
   run_on(reactors_->at(0), *scope_, "load", [&]() -> Awaitable<void> { loaded = co_await load_services(); });
   return loaded;
@@ -293,6 +298,21 @@ void World::make_sns() {
   sns_->add_to(targets_);
 }
 
+// By the service's name in ARNs.
+std::vector<std::pair<std::string, Authorizer::ResourcePolicies>> World::resource_policies() {
+  return {{"lambda", [this](std::string_view arn) { return lambda_->resource_policy(arn); }},
+          {"sqs", [this](std::string_view arn) { return sqs_->resource_policy(arn); }},
+          {"sns", [this](std::string_view arn) { return sns_->resource_policy(arn); }},
+          {"events", [this](std::string_view arn) { return events_->resource_policy(arn); }}};
+}
+
+void World::decide_deliveries() {
+  permission_ = std::make_unique<DeliveryPermission>(*iam_, clock_);
+  for (auto& [service, policies] : resource_policies()) permission_->add_resource_policies(service, policies);
+  targets_.set_permission(
+      [this](const delivery::Arn& target, const delivery::Event& event) { return permission_->check(target, event); });
+}
+
 // Delivery starts when every target is there, and whoever hands events over to it starts after it.
 Awaitable<Result<void>> World::load_services() {
   auto loaded = co_await lambda_->load();
@@ -300,7 +320,6 @@ Awaitable<Result<void>> World::load_services() {
   if (loaded) loaded = co_await scheduler_->load();
   if (loaded) loaded = co_await sqs_->load();
   if (loaded) loaded = co_await sns_->load();
-  if (loaded) loaded = co_await sqs_->load();
   if (loaded) loaded = co_await delivery_->start();
   if (loaded) events_->start(reactors_->at(0));
   if (loaded) lambda_->start_mappings();
@@ -328,7 +347,7 @@ Result<void> World::listen() {
   platform_ = front_.get();
   front_->add_service("iam", iam_->iam_service());
   front_->add_service("sts", iam_->sts_service());
-  front_->add_resource_policies("lambda", [this](std::string_view arn) { return lambda_->resource_policy(arn); });
+  for (auto& [service, policies] : resource_policies()) front_->add_resource_policies(service, policies);
   front_->add_service("lambda", lambda_->service());
   front_->add_service("events", events_->service());
   front_->add_service("scheduler", scheduler_->service());
@@ -338,7 +357,6 @@ Result<void> World::listen() {
       {.is_for = &sns::Sns::is_open, .serve = [this](http::Request& request, http::ResponseWriter& response) {
          return sns_->serve_open(request, response);
        }});
-  front_->add_service("sqs", sqs_->service());
   server_ = std::make_unique<http::Server>(
       *reactors_, http::ServerLimits{},
       [this](http::Request& request, http::ResponseWriter& response) { return front_->handle(request, response); });

@@ -50,6 +50,7 @@ struct Policy {
   bool jitter = true;           // false: exactly first_back_off, then twice that, ..
   std::string dead_letter_arn;  // gets the event itself, with message attributes by `dead_letter_form`
   DeadLetterForm dead_letter_form = DeadLetterForm::kRule;
+  std::vector<std::pair<std::string, std::string>> dead_letter_facts;  // further attributes of its message
   std::string on_success_arn;  // destinations get Lambda's destination record (delivery/records.h)
   std::string on_failure_arn;
 };

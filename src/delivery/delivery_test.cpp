@@ -625,6 +625,7 @@ TEST(Parcel, ReadsBackWhatItWroteAndRefusesTheRest) {
   parcel.event.group_id = "g";
   parcel.policy.jitter = false;
   parcel.policy.dead_letter_form = DeadLetterForm::kFunction;
+  parcel.policy.dead_letter_facts = {{"EXECUTION_ID", "e"}, {"SCHEDULED_TIME", "t"}};
   const auto text = to_text(parcel);
   const auto back = parcel_from_text(text);
   ASSERT_TRUE(back);

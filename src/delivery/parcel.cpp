@@ -31,6 +31,11 @@ json::object to_value(const Policy& policy) {
   if (!policy.jitter) out["jitter"] = false;
   set(out, "dead", policy.dead_letter_arn);
   out["form"] = static_cast<int>(policy.dead_letter_form);
+  for (const auto& [name, value] : policy.dead_letter_facts) {
+    auto& facts = out["facts"];
+    if (!facts.is_object()) facts.emplace_object();
+    facts.get_object()[name] = value;
+  }
   set(out, "success", policy.on_success_arn);
   set(out, "failure", policy.on_failure_arn);
   return out;
@@ -45,6 +50,9 @@ Policy policy_from(const json::value& value) {
   out.jitter = get_bool(value, "jitter", true);
   out.dead_letter_arn = text_of(value, "dead");
   out.dead_letter_form = static_cast<DeadLetterForm>(get_int(value, "form"));
+  for (const auto& fact : object_of(value, "facts")) {
+    if (fact.value().is_string()) out.dead_letter_facts.emplace_back(fact.key(), fact.value().get_string());
+  }
   out.on_success_arn = text_of(value, "success");
   out.on_failure_arn = text_of(value, "failure");
   return out;

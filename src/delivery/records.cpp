@@ -67,6 +67,7 @@ json::object letter_attributes(const Parcel& parcel, const Progress& progress, E
       break;
     }
   }
+  for (const auto& [name, value] : parcel.policy.dead_letter_facts) out[name] = text_attribute(value);
   for (const auto& [name, value] : parcel.event.message_attributes) {
     if (out.size() < kMaxAttributes) out.emplace(name, value);
   }
@@ -78,7 +79,9 @@ Request follower(const Parcel& parcel, const std::string& target, std::string_vi
   Request out;
   out.target_arn = target;
   out.event.id = derived_id(parcel.event.id, purpose);
-  out.event.source_arn = parcel.target;
+  // A function hands on what it was given itself; a rule, a schedule and a topic send their dead letters themselves.
+  const bool by_function = parcel.policy.dead_letter_form == DeadLetterForm::kFunction;
+  out.event.source_arn = by_function ? parcel.target : parcel.event.source_arn;
   out.event.role_arn = parcel.event.role_arn;
   out.event.trace_id = parcel.event.trace_id;
   out.event.group_id = parcel.event.group_id;

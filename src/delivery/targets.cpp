@@ -52,6 +52,8 @@ Awaitable<Attempt> Targets::deliver_via(std::string handler, std::string target,
   if (!arn) {
     arn.emplace();
     arn->resource = std::move(target);
+  } else if (permission_ && handler == arn->service) {
+    if (auto refused = permission_(*arn, event)) co_return std::move(*refused);
   }
   co_return co_await found->second(std::move(*arn), std::move(event));
 }

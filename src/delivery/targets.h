@@ -67,12 +67,16 @@ struct Attempt {
 };
 
 using Handler = std::function<Awaitable<Attempt>(Arn target, Event event)>;
+// Whether this sender may give events to this target: the refusal where it may not.
+using Permission = std::function<std::optional<Attempt>(const Arn& target, const Event& event)>;
 
 class Targets {
  public:
   // `service` as in the ARN: "lambda", "sqs", "sns", "events", "scheduler"; or a name of one's own that requests ask
   // for by Request::via ("lambda-run"). A second handler of a name is a defect.
   void add(std::string service, Handler handler);
+  // Asked before each attempt whose handler is the one of the ARN's service. Before the first request.
+  void set_permission(Permission permission) { permission_ = std::move(permission); }
   // Whether an event can be given to what this ARN names: its service is here. Existence is not asked.
   [[nodiscard]] bool supports(std::string_view arn) const;
   // One attempt, now. An ARN that is none, or of a service that is not here, is kRefused.
@@ -83,6 +87,7 @@ class Targets {
 
  private:
   std::map<std::string, Handler, std::less<>> handlers_;
+  Permission permission_;
 };
 
 }  // namespace mayfly::delivery

@@ -187,6 +187,7 @@ Token Tokens::read_value() {
   if (c == 't') return read_literal("true", Token::kTrue);
   if (c == 'f') return read_literal("false", Token::kFalse);
   if (c == 'n') return read_literal("null", Token::kNull);
+  if (std::isalpha(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '$') return read_literal("", Token::kBad);
   return unexpected(kValueWords);
 }
 

@@ -174,6 +174,36 @@ def wait_until(condition, seconds=30.0, what="the condition"):
         time.sleep(0.05)
 
 
+def allow_service(server, arn, service):
+    """Lets a service give events to a function, a queue or a topic, by the resource's own policy."""
+    kind = arn.split(":")[2]
+    principal = f"{service}.amazonaws.com"
+    if kind == "lambda":
+        server.client().add_permission(FunctionName=arn, StatementId=f"by-{service}", Action="lambda:InvokeFunction", Principal=principal)
+        return
+    action = {"sqs": "sqs:SendMessage", "sns": "sns:Publish"}[kind]
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Principal": {"Service": principal}, "Action": action, "Resource": arn}]})
+    if kind == "sns":
+        server.client("sns").set_topic_attributes(TopicArn=arn, AttributeName="Policy", AttributeValue=policy)
+    else:
+        sqs = server.client("sqs")
+        sqs.set_queue_attributes(QueueUrl=sqs.get_queue_url(QueueName=arn.rsplit(":", 1)[1])["QueueUrl"], Attributes={"Policy": policy})
+
+
+def service_role(server, service, name="test", actions="*"):
+    """A role that a service acts as. The default is ROLE, which may do everything."""
+    iam = server.client("iam")
+    trust = {"Effect": "Allow", "Principal": {"Service": f"{service}.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    try:
+        role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]}))["Role"]
+    except iam.exceptions.EntityAlreadyExistsException:
+        role = iam.get_role(RoleName=name)["Role"]
+    allow = {"Effect": "Allow", "Action": actions, "Resource": "*"}
+    iam.put_role_policy(RoleName=name, PolicyName="own", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [allow]}))
+    return role["Arn"]
+
+
 @pytest.fixture(scope="session")
 def tools():
-    return types.SimpleNamespace(server=Server, zip_bytes=zip_bytes, wait_until=wait_until, role=ROLE, binary=BINARY, sanitized=SANITIZED)
+    return types.SimpleNamespace(allow_service=allow_service, service_role=service_role, server=Server, zip_bytes=zip_bytes, wait_until=wait_until, role=ROLE, binary=BINARY, sanitized=SANITIZED)

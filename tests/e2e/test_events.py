@@ -10,6 +10,7 @@ import uuid
 import botocore.exceptions
 import pytest
 
+TARGET = "arn:aws:lambda:us-east-1:000000000000:function:bus-target"
 FUNCTION = {"app.py": "def handler(event, context):\n    print('GOT', __import__('json').dumps(event))\n"}
 
 
@@ -19,9 +20,10 @@ def events(server):
 
 
 @pytest.fixture(scope="module")
-def target(make_function):
+def target(server, make_function, tools):
     make_function("bus-target", "python3.11", "app.handler", FUNCTION, Timeout=10)
-    return "arn:aws:lambda:us-east-1:000000000000:function:bus-target"
+    tools.allow_service(server, TARGET, "events")
+    return TARGET
 
 
 @pytest.fixture
@@ -104,8 +106,9 @@ def test_accepted_events_survive_a_kill(new_server, tools):
     functions.create_function(FunctionName="bus-target", Runtime="python3.11", Handler="app.handler", Role=tools.role,
                               Code={"ZipFile": tools.zip_bytes(FUNCTION)})
     functions.get_waiter("function_active_v2").wait(FunctionName="bus-target", WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+    tools.allow_service(server, TARGET, "events")
     events.put_rule(Name="r", EventPattern=json.dumps({"source": ["test.shop"]}))
-    events.put_targets(Rule="r", Targets=[{"Id": "f", "Arn": "arn:aws:lambda:us-east-1:000000000000:function:bus-target"}])
+    events.put_targets(Rule="r", Targets=[{"Id": "f", "Arn": TARGET}])
     for i in range(5):
         events.put_events(Entries=[{"Source": "test.shop", "DetailType": "t", "Detail": json.dumps({"n": 10 * i + k})} for k in range(10)])
     server.kill()
@@ -120,8 +123,9 @@ def test_a_schedule_fires_through_a_restart(new_server, tools):
     functions.create_function(FunctionName="bus-target", Runtime="python3.11", Handler="app.handler", Role=tools.role,
                               Code={"ZipFile": tools.zip_bytes(FUNCTION)})
     functions.get_waiter("function_active_v2").wait(FunctionName="bus-target", WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+    tools.allow_service(server, TARGET, "events")
     arn = events.put_rule(Name="tick", ScheduleExpression="cron(* * * * ? *)")["RuleArn"]
-    events.put_targets(Rule="tick", Targets=[{"Id": "f", "Arn": "arn:aws:lambda:us-east-1:000000000000:function:bus-target"}])
+    events.put_targets(Rule="tick", Targets=[{"Id": "f", "Arn": TARGET}])
     server.stop()
     # While nobody is there a minute passes.
     begun = time.time()

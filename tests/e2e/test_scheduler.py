@@ -13,7 +13,7 @@ import botocore.credentials
 import botocore.exceptions
 import pytest
 
-from conftest import BINARY, ROLE, zip_bytes
+from conftest import BINARY, ROLE, service_role, zip_bytes
 
 TICK = "def handler(event, context):\n    print('TICK ' + str(event))\n"
 
@@ -51,6 +51,7 @@ def wait_for(what, seconds=30):
 
 def make_tick(server, name):
     client = server.client()
+    service_role(server, "scheduler")
     made = client.create_function(FunctionName=name, Runtime="python3.11", Handler="index.handler", Role=ROLE,
                                   Code={"ZipFile": zip_bytes({"index.py": TICK})})
     client.get_waiter("function_active_v2").wait(FunctionName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
@@ -201,6 +202,7 @@ def test_the_command_line(new_server):
         assert done.returncode == code, (done.stdout, done.stderr)
         return done
 
+    wait_for(lambda: ticks(server, "typed"))
     [listed] = json.loads(mayfly("schedule", "ls", "--json").stdout)
     assert listed["Name"] == "hourly" and listed["Expression"] == "rate(1 hour)" and listed["Next"] > listed["Last"]
     assert "hourly" in mayfly("schedule", "ls").stdout

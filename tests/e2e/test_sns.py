@@ -128,6 +128,7 @@ def test_a_function_gets_records(server, sns, topic, make_function, tools):
                   {"app.py": "import json\ndef handler(event, context):\n    print('GOT', json.dumps(event))\n"}, Timeout=10)
     arn = topic()
     target = "arn:aws:lambda:us-east-1:000000000000:function:sns-target"
+    tools.allow_service(server, target, "sns")
     sns.subscribe(TopicArn=arn, Protocol="lambda", Endpoint=target,
                   Attributes={"FilterPolicy": json.dumps({"kind": ["wanted"]})})
     for kind in ("unwanted", "wanted"):
@@ -146,8 +147,9 @@ def test_a_function_gets_records(server, sns, topic, make_function, tools):
     assert len(events()) == 1
 
 
-def test_a_rule_publishes_to_a_topic(server, sns, topic, endpoint):
+def test_a_rule_publishes_to_a_topic(server, sns, topic, endpoint, tools):
     arn = topic()
+    tools.allow_service(server, arn, "events")
     confirmed(sns, arn, endpoint)
     events = server.client("events")
     events.put_rule(Name="to-topic", EventPattern=json.dumps({"source": ["sns.test"]}))
@@ -198,7 +200,10 @@ def test_topics_and_subscriptions_survive_a_restart(new_server, endpoint):
 
 
 def queue_of(sqs, name, **attributes):
-    url = sqs.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]
+    """A queue that topics may send to."""
+    policy = {"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage", "Resource": "*"}]}
+    url = sqs.create_queue(QueueName=name, Attributes={"Policy": json.dumps(policy), **attributes})["QueueUrl"]
     return url, sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
 
 

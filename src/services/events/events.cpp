@@ -5,6 +5,7 @@
 #include "services/events/cloud_events.h"
 #include "services/events/core.h"
 #include "services/events/fan_out.h"
+#include "services/events/policy.h"
 
 namespace mayfly::events {
 namespace {
@@ -93,6 +94,13 @@ Events::Events(store::KeyValue& store, Clock& clock, Submit submit, const delive
 Events::~Events() = default;
 
 aws::Service& Events::service() { return impl_->service; }
+
+std::optional<std::string> Events::resource_policy(std::string_view arn) const {
+  const auto name = parse_resource_arn(arn);
+  if (!name || name->kind != "event-bus") return std::nullopt;
+  const auto bus = find_bus(impl_->core, name->place, name->name);
+  return bus ? policy_text(*bus) : std::nullopt;
+}
 
 Awaitable<Result<void>> Events::load() {
   auto& core = impl_->core;

@@ -55,6 +55,8 @@ class Events {
   void start(Reactor& reactor);
   Awaitable<void> stop();
   [[nodiscard]] aws::Service& service();
+  // A bus' policy document, by its ARN.
+  [[nodiscard]] std::optional<std::string> resource_policy(std::string_view arn) const;
 
   // How an event is given to what this service owns: buses and API destinations. For Targets::add("events").
   [[nodiscard]] delivery::Handler target_handler();

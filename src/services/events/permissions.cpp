@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "identity/policy_document.h"
 #include "services/events/core.h"
 #include "services/events/policy.h"
 
@@ -39,6 +40,9 @@ aws::ApiResult<json::array> statements_of(const std::string& text) {
   const auto* statements = policy ? find(*policy, "Statement") : nullptr;
   if (statements == nullptr || !(statements->is_array() || statements->is_object()))
     return refuse_validation("Parameter Policy is not valid. Reason: it is no policy document.");
+  // What is stored takes part in every decision about the bus, so it must be a policy.
+  const auto read = identity::Policy::parse(text, identity::PolicyKind::kResource, identity::Policy::kLongest);
+  if (!read) return refuse_validation(fmt::format("Parameter Policy is not valid. Reason: {}", read.error().message));
   if (statements->is_object()) return json::array{*statements};
   return statements->get_array();
 }

@@ -387,7 +387,12 @@ Result<std::vector<delivery::Request>> requests_of(const ScheduleRecord& record,
   if (target.RetryPolicy) retries = target.RetryPolicy->MaximumRetryAttempts.value_or(kDefaultRetries);
   policy.max_attempts = static_cast<std::uint32_t>(retries) + 1;
   policy.max_age = max_age_of(record);
-  if (target.DeadLetterConfig) policy.dead_letter_arn = text_of(target.DeadLetterConfig->Arn);
+  if (target.DeadLetterConfig) {
+    policy.dead_letter_arn = text_of(target.DeadLetterConfig->Arn);
+    policy.dead_letter_facts = {{"EXECUTION_ID", keywords.execution_id},
+                                {"IS_PAYLOAD_TRUNCATED", "false"},
+                                {"SCHEDULED_TIME", keywords.scheduled_time}};
+  }
   std::vector<delivery::Request> out;
   for (std::size_t i = 0; i < outgoing->size(); ++i) {
     auto& one = (*outgoing)[i];

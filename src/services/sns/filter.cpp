@@ -35,6 +35,20 @@ bool is_nested(const json::object& policy) {
   return std::ranges::any_of(policy, [](const auto& entry) { return entry.value().is_object(); });
 }
 
+// Without the white space between tokens: places in errors are those of this text, as the service counts them.
+std::string compact(std::string_view text) {
+  std::string out;
+  bool quoted = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (!quoted && (c == ' ' || c == '\t' || c == '\n' || c == '\r')) continue;
+    out += c;
+    if (c == '"') quoted = !quoted;
+    if (quoted && c == '\\' && i + 1 < text.size()) out += text[++i];
+  }
+  return out;
+}
+
 // The parser's own words and place, with the text of the policy left out, as the service leaves it out.
 std::string redacted(std::string message) {
   const auto from = message.find("(String)\"");
@@ -68,8 +82,8 @@ json::object event_of(const Message& message) {
 }  // namespace
 
 aws::ApiResult<pattern::Pattern> parse_filter(std::string_view policy, bool of_body, std::string_view where) {
-  auto pattern = pattern::Pattern::parse(policy);
   const auto json = parse_json(policy);
+  auto pattern = json ? pattern::Pattern::parse(compact(policy)) : pattern::Pattern::parse(policy);
   if (!json) {
     return refuse_parameter(fmt::format("{}FilterPolicy: failed to parse JSON. {}", where,
                                         redacted(pattern ? std::string("Not a JSON text") : pattern.error().message)));

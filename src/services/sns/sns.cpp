@@ -198,6 +198,16 @@ void Sns::set_endpoint(std::string url) {
 
 aws::Service& Sns::service() { return impl_->service; }
 
+std::optional<std::string> Sns::resource_policy(std::string_view arn) const {
+  const auto parsed = delivery::parse_arn(arn);
+  if (!parsed || parsed->service != "sns") return std::nullopt;
+  const Place place{.account = parsed->account, .region = parsed->region};
+  const auto topic = impl_->core.topics.find(topic_key(place, parsed->resource));
+  if (topic == nullptr) return std::nullopt;
+  const auto given = topic->attribute("Policy");
+  return given.empty() ? default_policy(*topic) : std::string(given);
+}
+
 void Sns::add_to(delivery::Targets& targets) {
   auto& core = impl_->core;
   targets.add("sns", [&core](delivery::Arn target, delivery::Event event) {

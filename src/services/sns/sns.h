@@ -49,6 +49,8 @@ class Sns {
   // Where clients reach this server: what links in messages begin with. After load(); from any thread.
   void set_endpoint(std::string url);
   [[nodiscard]] aws::Service& service();
+  // A topic's policy document, the one it has by default included, by its ARN.
+  [[nodiscard]] std::optional<std::string> resource_policy(std::string_view arn) const;
   // Events for "arn:aws:sns:..." are published; deliveries to HTTP endpoints are carried out.
   void add_to(delivery::Targets& targets);
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 
+#include "identity/policy_document.h"
 #include "services/sns/core.h"
 
 namespace mayfly::sns {
@@ -60,8 +61,9 @@ aws::ApiResult<void> set_topic_attribute(TopicRecord& topic, const std::string& 
     if (value == "Active") return refuse_unsupported("TracingConfig Active");
     if (value != "PassThrough") return refuse_parameter(fmt::format("{}TracingConfig", where));
   } else if (name == "Policy") {
-    const auto parsed = parse_json(value);
-    if (!value.empty() && (!parsed || !parsed->is_object())) {
+    // What is stored takes part in every decision about the topic, so it must be a policy.
+    if (!value.empty() &&
+        !identity::Policy::parse(value, identity::PolicyKind::kResource, identity::Policy::kLongest)) {
       return refuse_parameter(fmt::format("{}Policy Error: null", where));
     }
   } else if (name == "DeliveryPolicy") {

@@ -7,6 +7,7 @@
 
 #include "base/encoding.h"
 #include "base/json.h"
+#include "identity/policy_document.h"
 #include "services/sqs/limits.h"
 
 namespace mayfly::sqs {
@@ -149,7 +150,10 @@ aws::ApiResult<void> set_policy(QueueRecord& record, const std::string& text) {
     return {};
   }
   const auto parsed = parse_json(text);
-  if (!parsed || !parsed->is_object()) return refuse_attribute("Policy", "");
+  // What is stored takes part in every decision about the queue, so it must be a policy.
+  const bool good = parsed && parsed->is_object() &&
+                    identity::Policy::parse(text, identity::PolicyKind::kResource, identity::Policy::kLongest);
+  if (!good) return refuse_attribute("Policy", "");
   record.policy = to_json(*parsed);
   return {};
 }

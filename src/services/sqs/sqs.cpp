@@ -128,6 +128,12 @@ void Sqs::add_to(delivery::Targets& targets) {
   });
 }
 
+std::optional<std::string> Sqs::resource_policy(std::string_view arn) const {
+  const auto queue = impl_->core.tables.find_arn(arn);
+  if (!queue || queue->policy.empty()) return std::nullopt;
+  return queue->policy;
+}
+
 std::optional<QueueInfo> Sqs::find(std::string_view arn) const {
   const auto queue = impl_->core.tables.find_arn(arn);
   if (!queue) return std::nullopt;

@@ -118,6 +118,8 @@ class Sqs {
   void add_to(delivery::Targets& targets);
 
   // For others in this process: queues by ARN. kNotFound: no such queue.
+  // The queue's own policy document, by its ARN.
+  [[nodiscard]] std::optional<std::string> resource_policy(std::string_view arn) const;
   [[nodiscard]] std::optional<QueueInfo> find(std::string_view arn) const;
   [[nodiscard]] std::vector<QueueInfo> queues() const;  // by ARN
   // Empty where the wait ended without a message. kThrottled: too many are in flight.
