@@ -59,7 +59,7 @@ def main():
     print(f"{'server':10} {'mode':6} {'sent/s':>10} {'deleted/s':>12} {'requests/s':>11} {'p50 ms':>8} {'p99 ms':>8} {'errors':>7}")
     folder = tempfile.mkdtemp(prefix="mayfly-bench-")
     read_end, write_end = os.pipe()
-    env = {**os.environ, "MAYFLY_ROOT_ACCESS_KEY_ID": "bench", "MAYFLY_ROOT_SECRET_ACCESS_KEY": "bench-secret"}
+    env = {**{k: v for k, v in os.environ.items() if not k.startswith("MAYFLY_")}, "MAYFLY_ROOT_ACCESS_KEY_ID": "bench", "MAYFLY_ROOT_SECRET_ACCESS_KEY": "bench-secret"}
     command = [str(ROOT / arguments.binary), "serve", "--listen", "127.0.0.1:0", "--data", folder, "--control-fd", str(write_end), "--reactors", "1"]
     server = subprocess.Popen(on_processors(command, "0"), pass_fds=[write_end], env=env, stdout=subprocess.DEVNULL,
                               stderr=open(os.path.join(folder, "log"), "w"))

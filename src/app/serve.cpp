@@ -264,7 +264,7 @@ void World::make_events() {
   const events::Submit submit = [this](std::vector<delivery::Request> requests) {
     return delivery_->submit_all(std::move(requests));
   };
-  events_ = std::make_unique<events::Events>(store_->key_value(), time(), submit, targets_, settings);
+  events_ = std::make_unique<events::Events>(store_->key_value(), store_->stream(), time(), submit, targets_, settings);
   targets_.add("events", events_->target_handler());
 }
 

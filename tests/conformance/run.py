@@ -151,9 +151,10 @@ def archives_missing(node, sources):
 
 def start_server(folder):
     read_end, write_end = os.pipe()
-    env = {**os.environ, "MAYFLY_ROOT_ACCESS_KEY_ID": "test", "MAYFLY_ROOT_SECRET_ACCESS_KEY": "test"}
-    command = [str(ROOT / os.environ.get("MAYFLY_BINARY", "build/mayfly")), "serve", "--listen", "127.0.0.1:0", "--data", folder + "/data", "--control-fd", str(write_end),
-               "--set", "runtimes.substitute=true"]  # Any interpreter of the language will do for these.
+    # The server takes every variable with its prefix for a setting.
+    env = {**{k: v for k, v in os.environ.items() if not k.startswith("MAYFLY_")}, "MAYFLY_ROOT_ACCESS_KEY_ID": "test", "MAYFLY_ROOT_SECRET_ACCESS_KEY": "test"}
+    command = [str(ROOT / os.environ.get("MAYFLY_BINARY", "build/mayfly")), "serve", "--listen", "127.0.0.1:0", "--data", folder + "/data",
+               "--control-fd", str(write_end), "--set", "runtimes.substitute=true"]  # Any interpreter of the language will do for these.
     if interpreters():
         command += ["--set", "runtimes.paths=" + interpreters()]
     process = subprocess.Popen(command, env=env, pass_fds=[write_end], stdout=subprocess.DEVNULL, stderr=open(folder + "/log", "w"))
@@ -210,6 +211,7 @@ def main():
         cases = [c for c in recorded["cases"] if not arguments.only or arguments.only in c["id"]]
         with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
             verdicts_of[service] = list(pool.map(lambda case: replay_case(replay, recorded, case, sources), cases))
+    shutil.rmtree(sources, ignore_errors=True)
     print(f"{'service':12} {'cases':>6} {'replayed':>9} {'passed':>7} {'rate':>6}")
     for service, verdicts in verdicts_of.items():
         counts = collections.Counter()

@@ -1,12 +1,13 @@
-// The events that archives hold, on the KeyValue port.
+// The events that archives hold: a stream for each archive.
 //
-// Operation.   An event is a record under its archive's generation, named by the event's time, so that a replay reads a
-//              span of time in order. What is older than its archive's retention, or belongs to an archive that is
-//              gone, is removed by sweep().
+// Operation.   An event is a record of its archive's stream: the event's time, or that of its arrival where that is
+//              earlier, and its text. A replay reads from the first record that can be of its span, and passes over
+//              what is not. What is older than its archive's retention, or belongs to an archive that is gone, is
+//              removed by sweep().
 // Concurrency. Any reactor.
-// Limits.      KeyValue holds all records in memory; so an archive holds at most kMostBytes and kMostEvents. What comes
-//              after that is not archived: the archive then shows itself as DISABLED, with the reason.
-// Recovery.    load() counts what is there.
+// Limits.      kMostBytes an archive, on the disk. What comes after that is not archived: the archive then shows itself
+//              as DISABLED, with the reason.
+// Recovery.    load() asks what is there, and takes over what an earlier version kept as records of the control plane.
 #pragma once
 
 #include <cstdint>
@@ -20,6 +21,7 @@
 #include "services/events/bus_event.h"
 #include "services/events/matcher.h"
 #include "store/key_value.h"
+#include "store/stream.h"
 
 namespace mayfly::events {
 
@@ -31,14 +33,16 @@ struct ArchiveFill {
 
 class ArchiveStore {
  public:
-  static constexpr std::uint64_t kMostBytes = 64UL * 1024 * 1024;
-  static constexpr std::uint64_t kMostEvents = 100'000;
+  static constexpr std::uint64_t kMostBytes = 10UL * 1024 * 1024 * 1024;
 
-  ArchiveStore(store::KeyValue& store, Clock& clock, const ArchiveTable& archives);
+  ArchiveStore(store::KeyValue& records, store::Stream& streams, Clock& clock, const ArchiveTable& archives);
 
+  // After the archives.
   Awaitable<Result<void>> load();
-  // Durable on return. An archive that is full takes nothing, which is no error.
-  Awaitable<Result<void>> add(ArchivePtr archive, BusEvent event);
+  // An event as its archive keeps it.
+  [[nodiscard]] std::string record_of(const BusEvent& event) const;
+  // All or none, durable on return. An archive that is full takes nothing, which is no error.
+  Awaitable<Result<void>> add(ArchivePtr archive, std::vector<std::string> records);
   [[nodiscard]] ArchiveFill fill_of(const ArchiveRecord& archive) const;
 
   struct Archived {
@@ -46,16 +50,20 @@ class ArchiveStore {
     SystemTime time;
     std::string text;
   };
-  // Events of [from, until) in order, from the first one behind `after` ("" : from the start), at most `limit`.
+  // Events of [from, until) in the order in which they came, from the first one behind `after` ("" : from the start),
+  // at most `limit`. Empty: there are no more.
   Awaitable<Result<std::vector<Archived>>> read(ArchivePtr archive, SystemTime from, SystemTime until,
                                                 std::string after, std::size_t limit);
   // Removes what is too old or has lost its archive.
   Awaitable<void> sweep();
 
  private:
-  Awaitable<void> remove(std::string key, std::size_t bytes, std::string generation);
+  Awaitable<Result<void>> take_over();
+  Awaitable<void> sweep_stream(store::StreamName stream, std::string generation, std::int32_t retention_days);
+  Awaitable<Result<void>> count(store::StreamName stream, std::string generation);
 
-  store::KeyValue& store_;
+  store::KeyValue& records_;
+  store::Stream& streams_;
   Clock& clock_;
   const ArchiveTable& archives_;
   mutable std::mutex mutex_;

@@ -15,8 +15,7 @@ std::string state_of(const ArchiveFill& fill) { return fill.full ? "DISABLED" : 
 
 std::optional<std::string> reason_of(const ArchiveFill& fill) {
   if (!fill.full) return std::nullopt;
-  return fmt::format("The archive is full: it holds at most {} events and {} bytes.", ArchiveStore::kMostEvents,
-                     ArchiveStore::kMostBytes);
+  return fmt::format("The archive is full: it holds at most {} bytes.", ArchiveStore::kMostBytes);
 }
 
 aws::ApiResult<void> check_archive(const std::optional<std::string>& pattern, const std::optional<std::string>& key) {

@@ -28,8 +28,8 @@ Awaitable<Result<void>> put_replayed(Core& core, ReplayPtr replay, std::vector<s
 
 }  // namespace
 
-Core::Core(store::KeyValue& store, Clock& clock_in, Submit submit_in, const delivery::Targets& targets_in,
-           EventsSettings settings_in)
+Core::Core(store::KeyValue& store, store::Stream& streams, Clock& clock_in, Submit submit_in,
+           const delivery::Targets& targets_in, EventsSettings settings_in)
     : clock(clock_in),
       submit(std::move(submit_in)),
       targets(targets_in),
@@ -41,7 +41,7 @@ Core::Core(store::KeyValue& store, Clock& clock_in, Submit submit_in, const deli
       connections(store),
       destinations(store),
       matcher(rules, archives),
-      archived(store, clock_in, archives),
+      archived(store, streams, clock_in, archives),
       replayer(clock_in, replays, archives, archived,
                [this](ReplayPtr replay, std::vector<std::string> events) {
                  return put_replayed(*this, std::move(replay), std::move(events));

@@ -25,8 +25,8 @@ using BusTable = services::RecordTable<BusRecord>;
 using BusPtr = BusTable::Ptr;
 
 struct Core {
-  Core(store::KeyValue& store, Clock& clock_in, Submit submit_in, const delivery::Targets& targets_in,
-       EventsSettings settings_in);
+  Core(store::KeyValue& store, store::Stream& streams, Clock& clock_in, Submit submit_in,
+       const delivery::Targets& targets_in, EventsSettings settings_in);
 
   Clock& clock;
   Submit submit;

@@ -70,8 +70,9 @@ Awaitable<delivery::Attempt> put_on_bus(Core& core, delivery::Arn target, delive
 }  // namespace
 
 struct Events::Impl {
-  Impl(store::KeyValue& store, Clock& clock, Submit submit, const delivery::Targets& targets, EventsSettings settings)
-      : core(store, clock, std::move(submit), targets, std::move(settings)), service(wire::service()) {
+  Impl(store::KeyValue& store, store::Stream& streams, Clock& clock, Submit submit, const delivery::Targets& targets,
+       EventsSettings settings)
+      : core(store, streams, clock, std::move(submit), targets, std::move(settings)), service(wire::service()) {
     bind_buses(service, core);
     bind_permissions(service, core);
     bind_rules(service, core);
@@ -88,9 +89,9 @@ struct Events::Impl {
   aws::Service service;
 };
 
-Events::Events(store::KeyValue& store, Clock& clock, Submit submit, const delivery::Targets& targets,
-               EventsSettings settings)
-    : impl_(std::make_unique<Impl>(store, clock, std::move(submit), targets, std::move(settings))) {}
+Events::Events(store::KeyValue& store, store::Stream& streams, Clock& clock, Submit submit,
+               const delivery::Targets& targets, EventsSettings settings)
+    : impl_(std::make_unique<Impl>(store, streams, clock, std::move(submit), targets, std::move(settings))) {}
 Events::~Events() = default;
 
 aws::Service& Events::service() { return impl_->service; }

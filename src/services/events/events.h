@@ -24,6 +24,7 @@
 #include "delivery/targets.h"
 #include "http/message.h"
 #include "store/key_value.h"
+#include "store/stream.h"
 
 namespace mayfly::events {
 
@@ -44,7 +45,7 @@ struct FollowedEvent {
 
 class Events {
  public:
-  Events(store::KeyValue& store, Clock& clock, Submit submit, const delivery::Targets& targets,
+  Events(store::KeyValue& store, store::Stream& streams, Clock& clock, Submit submit, const delivery::Targets& targets,
          EventsSettings settings);
   ~Events();
   Events(const Events&) = delete;

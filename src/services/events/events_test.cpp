@@ -53,6 +53,65 @@ class FakeStore final : public store::KeyValue {
   }
 };
 
+class FakeStream final : public store::Stream {
+ public:
+  explicit FakeStream(Clock& clock) : clock_(clock) {}
+  std::map<std::string, std::pair<std::uint64_t, std::vector<store::StreamRecord>>> streams;  // last sequence, records
+
+  Awaitable<Result<std::uint64_t>> append(store::StreamName stream, std::vector<std::string> records,
+                                          std::optional<std::uint64_t>) override {
+    auto& [last, held] = streams[stream.str()];
+    for (auto& data : records) held.push_back({.sequence = ++last, .at = clock_.now(), .data = std::move(data)});
+    co_return last;
+  }
+  Awaitable<Result<std::vector<store::StreamRecord>>> read(store::StreamName stream, std::uint64_t after,
+                                                           store::StreamRead bound) override {
+    if (!streams.contains(stream.str())) co_return fail(ErrorCode::kNotFound, "stream");
+    std::vector<store::StreamRecord> out;
+    for (const auto& record : streams[stream.str()].second) {
+      if (record.sequence > after && out.size() < bound.max_records) out.push_back(record);
+    }
+    co_return out;
+  }
+  Awaitable<Result<std::uint64_t>> position_before(store::StreamName stream, SystemTime time) override {
+    if (!streams.contains(stream.str())) co_return fail(ErrorCode::kNotFound, "stream");
+    std::uint64_t position = 0;
+    for (const auto& record : streams[stream.str()].second) {
+      if (record.at < time) position = record.sequence;
+    }
+    co_return position;
+  }
+  Awaitable<Result<void>> trim(store::StreamName, std::uint64_t) override { co_return Result<void>(); }
+  Awaitable<Result<void>> trim_to(store::StreamName stream, SystemTime time, std::uint64_t) override {
+    std::erase_if(streams[stream.str()].second, [&](const auto& record) { return record.at < time; });
+    co_return Result<void>();
+  }
+  Awaitable<Result<store::StreamInfo>> info(store::StreamName stream) override {
+    if (!streams.contains(stream.str())) co_return fail(ErrorCode::kNotFound, "stream");
+    const auto& [last, held] = streams[stream.str()];
+    store::StreamInfo info;
+    info.last = last;
+    info.first = last + 1 - held.size();
+    for (const auto& record : held) info.bytes += record.data.size();
+    if (!held.empty()) info.oldest_at = held.front().at;
+    co_return info;
+  }
+  Awaitable<Result<std::vector<store::StreamName>>> list(std::string prefix, std::string after, std::size_t) override {
+    std::vector<store::StreamName> out;
+    for (const auto& [name, stream] : streams) {
+      if (name.starts_with(prefix) && name > after) out.emplace_back(name);
+    }
+    co_return out;
+  }
+  Awaitable<Result<void>> remove(store::StreamName stream) override {
+    streams.erase(stream.str());
+    co_return Result<void>();
+  }
+
+ private:
+  Clock& clock_;
+};
+
 class FakeRequest final : public http::Request {
  public:
   http::Headers none;
@@ -98,7 +157,7 @@ class EventsService : public ::testing::Test {
 
   void start() {
     const Submit submit = [this](std::vector<delivery::Request> requests) { return keep(std::move(requests)); };
-    events_ = std::make_unique<Events>(store_, clock_, submit, targets_, EventsSettings());
+    events_ = std::make_unique<Events>(store_, streams_, clock_, submit, targets_, EventsSettings());
     if (!targets_.supports("arn:aws:events:us-east-1:000000000000:event-bus/x"))
       targets_.add("events", [this](delivery::Arn target, delivery::Event event) {
         return events_->target_handler()(std::move(target), std::move(event));
@@ -165,6 +224,7 @@ class EventsService : public ::testing::Test {
   Reactor reactor_{clock_, "test"};
   Scope scope_{"test"};
   FakeStore store_;
+  FakeStream streams_{clock_};
   delivery::Targets targets_;
   std::vector<delivery::Request> sent_;
   int submits_ = 0;
@@ -337,6 +397,61 @@ TEST_F(EventsService, AnArchiveIsReplayedToTheRulesAskedFor) {
   EXPECT_NE(sent_[0].event.payload.find(R"("replay-name":"p")"), std::string::npos);
   EXPECT_EQ(get_string(call("DescribeReplay", R"({"ReplayName":"p"})"), "State"), "COMPLETED");
   EXPECT_EQ(get_int(call("DescribeArchive", R"({"ArchiveName":"a"})"), "EventCount"), 1) << "replays are not archived";
+}
+
+TEST_F(EventsService, AReplayGoesByTheTimesOfEventsAndAnArchiveForgetsWhatIsTooOld) {
+  const std::string bus = "arn:aws:events:us-east-1:000000000000:event-bus/default";
+  call("CreateArchive", R"({"ArchiveName":"a","EventSourceArn":")" + bus + R"(","RetentionDays":1})");
+  const auto begin = epoch_seconds(clock_.now());
+  const auto put_at = [&](double time, const std::string& detail) {
+    call("PutEvents", fmt::format(R"({{"Entries":[{{"Source":"shop","DetailType":"t","Detail":{},"Time":{}}}]}})",
+                                  to_json(json::value(detail)), time));
+  };
+  put_at(begin - 3'600, R"({"n":1})");  // happened before it came
+  put_at(begin, R"({"n":2})");
+  pass(std::chrono::hours(1));
+  put_at(begin + 3'600, R"({"n":3})");
+  put_at(begin, R"({"n":4})");  // came late
+  rule_with_target("one", R"({"source":["shop"]})");
+  const auto replay = [&](const std::string& name, double from, double until) {
+    sent_.clear();
+    call(
+        "StartReplay",
+        fmt::format(
+            R"({{"ReplayName":"{}","EventSourceArn":"arn:aws:events:us-east-1:000000000000:archive/a","EventStartTime":{},"EventEndTime":{},"Destination":{{"Arn":"{}"}}}})",
+            name, from, until, bus));
+    pass(std::chrono::seconds(2));
+    std::string got;
+    for (const auto& request : sent_)
+      got += std::to_string(get_int(parse_json(request.event.payload)->at("detail"), "n"));
+    return got;
+  };
+  EXPECT_EQ(replay("p", begin, begin + 60), "24");
+  EXPECT_EQ(replay("q", begin - 7'200, begin + 7'200), "1234");
+  EXPECT_EQ(get_int(call("DescribeArchive", R"({"ArchiveName":"a"})"), "EventCount"), 4);
+  pass(std::chrono::hours(23) + std::chrono::minutes(5));
+  EXPECT_EQ(get_int(call("DescribeArchive", R"({"ArchiveName":"a"})"), "EventCount"), 2);
+  call("DeleteArchive", R"({"ArchiveName":"a"})");
+  pass(std::chrono::minutes(5));
+  EXPECT_TRUE(streams_.streams.empty());
+}
+
+TEST_F(EventsService, WhatAnEarlierVersionArchivedIsTakenOver) {
+  const std::string bus = "arn:aws:events:us-east-1:000000000000:event-bus/default";
+  call("CreateArchive", R"({"ArchiveName":"a","EventSourceArn":")" + bus + R"("})");
+  put(R"({"n":1})");
+  ASSERT_EQ(streams_.streams.size(), 1U);
+  const auto [name, held] = *streams_.streams.begin();
+  const auto generation = name.substr(name.rfind('/') + 1);
+  const auto& data = held.second.front().data;
+  const auto key = "events/archived/" + generation + "/" + data.substr(0, 16) + "-1-abcd";
+  stop();
+  streams_.streams.clear();
+  store_.entries[key] = {.key = key, .value = data.substr(16), .revision = ++store_.last};
+  start();
+  EXPECT_EQ(get_int(call("DescribeArchive", R"({"ArchiveName":"a"})"), "EventCount"), 1);
+  EXPECT_FALSE(store_.entries.contains(key));
+  EXPECT_EQ(streams_.streams.begin()->second.second.front().data, data);
 }
 
 TEST_F(EventsService, ACancelledReplayReplaysNothing) {

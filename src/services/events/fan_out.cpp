@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <map>
 
 #include "base/ids.h"
 #include "services/events/input.h"
@@ -25,6 +26,17 @@ delivery::Policy policy_of(const wire::Target& target) {
 bool goes_to(const Placed& placed, const RuleRecord& rule) {
   return placed.only_rules.empty() ||
          std::find(placed.only_rules.begin(), placed.only_rules.end(), rule.arn()) != placed.only_rules.end();
+}
+
+// What each archive is to keep, in the order of the events.
+std::map<ArchivePtr, std::vector<std::string>> archiving(const Core& core, const std::vector<Placed>& events) {
+  std::map<ArchivePtr, std::vector<std::string>> out;
+  for (const auto& placed : events) {
+    if (placed.replayed) continue;
+    for (auto& archive : core.matcher.archives_for(placed.bus->key(), placed.event.document))
+      out[std::move(archive)].push_back(core.archived.record_of(placed.event));
+  }
+  return out;
 }
 
 }  // namespace
@@ -76,12 +88,9 @@ Awaitable<Result<void>> put_on_buses(Core& core, std::vector<Placed> events) {
     auto submitted = co_await core.submit(std::move(requests));
     if (!submitted) co_return std::unexpected(std::move(submitted.error()));
   }
-  for (const auto& placed : events) {
-    if (placed.replayed) continue;
-    for (auto& archive : core.matcher.archives_for(placed.bus->key(), placed.event.document)) {
-      auto archived = co_await core.archived.add(std::move(archive), placed.event);
-      if (!archived) co_return std::unexpected(std::move(archived.error()));
-    }
+  for (auto& [archive, records] : archiving(core, events)) {
+    auto archived = co_await core.archived.add(archive, std::move(records));
+    if (!archived) co_return std::unexpected(std::move(archived.error()));
   }
   const std::lock_guard lock(core.following);
   for (std::size_t i = 0; i < events.size(); ++i) {
