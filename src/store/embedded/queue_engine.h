@@ -1,9 +1,10 @@
 // Queue over the core and its file: checks the limits, and has one thread that takes everybody's commands.
 //
 // Operation.   The thread takes what waits, lets the core decide all of it, writes the changes in one transaction, and
-//              answers after the sync (group commit). A lease that waits is answered by the batch that has something
-//              for it; between batches the thread sleeps until the next time at which a message becomes ready for one
-//              who waits, or something is to be collected.
+//              answers after the sync (group commit). Where many were answered it gives them a moment to come back, so
+//              that the next sync is shared by as many and not by the first of them alone. A lease that waits is
+//              answered by the batch that has something for it; between batches the thread sleeps until the next time
+//              at which a message becomes ready for one who waits, or something is to be collected.
 // Concurrency. All calls from any reactor.
 // Recovery.    A full disk undoes the batch; what does not publish is tried again without the rest, and what still
 //              fails is refused with kIo. Any other failure to write or read ends the process, and the next start
@@ -89,6 +90,7 @@ class QueueEngine final : public Queue {
     std::condition_variable wake;
     std::deque<std::unique_ptr<QueueCommand>> commands;
     std::size_t bytes = 0;
+    std::size_t wanted = 1;  // the thread is woken when so many wait
     bool stopping = false;
   };
 
@@ -101,6 +103,7 @@ class QueueEngine final : public Queue {
   void run();
   bool take(Batch& batch);
   bool wait_for_work(std::unique_lock<std::mutex>& lock);
+  void wait_for_company(std::unique_lock<std::mutex>& lock);
   void process(Batch& batch);
   enum class Scope : std::uint8_t { kAll, kWithoutPublishing };
   void decide(Batch& batch, Scope scope);
@@ -118,8 +121,10 @@ class QueueEngine final : public Queue {
   QueueReader reader_{database_, contents_};
   std::unordered_map<Ticket, LeaseAnswer> pending_;
   std::vector<std::pair<Ticket, Result<std::vector<Leased>>>> granted_;
-  bool disk_full_ = false;       // as the log was told last
-  SystemTime no_work_before_{};  // after a full disk, for what nobody asked for
+  bool disk_full_ = false;                // as the log was told last
+  std::size_t last_batch_ = 0;            // commands of the last batch
+  std::chrono::nanoseconds last_took_{};  // from its first decision to its last answer
+  SystemTime no_work_before_{};           // after a full disk, for what nobody asked for
   std::atomic<Ticket> last_ticket_{0};
   const std::shared_ptr<Inbox> inbox_ = std::make_shared<Inbox>();
   std::thread thread_;
