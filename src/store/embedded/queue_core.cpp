@@ -409,7 +409,11 @@ void QueueCore::schedule(State& state) {
   std::optional<Microseconds> due;
   const auto at = [&due](Microseconds time) { due = due ? std::min(*due, time) : time; };
   const QueueMessages& messages = *state.messages;
-  if (!state.waiters.empty() && state.configured && messages.next_time()) at(*messages.next_time());
+  if (!state.waiters.empty() && state.configured) {
+    if (messages.next_time()) at(*messages.next_time());
+    // After an undone batch: what was given out in it is there again, and so is who waited for it.
+    if (messages.candidate() != kNoSlot && messages.leased() < state.settings.max_leased) at(now_);
+  }
   if (const Slot slot = messages.oldest(); state.configured && slot != kNoSlot) {
     const Microseconds end = messages.at(slot).sent_at + microseconds(state.settings.retention);
     at(end <= now_ ? now_ : whole_second_after(end));
