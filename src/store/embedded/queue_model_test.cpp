@@ -175,7 +175,7 @@ class Simulation {
   }
 
   void batches(int count) {
-    for (int i = 0; i < count && !testing::Test::HasFailure(); ++i) {
+    for (int i = 0; i < count && !::testing::Test::HasFailure(); ++i) {
       if (chance(4)) crash();
       batch();
       pass(chance(10) ? 120 * kSecond : static_cast<Microseconds>(number(3 * kSecond)));
@@ -502,6 +502,7 @@ class Simulation {
 TEST(QueueModelTest, RandomCommandsFailedBatchesAndCrashesDoWhatTheModelDoes) {
   constexpr std::uint64_t kSeeds = 3'000;
   constexpr int kBatches = 60;
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): one thread
   if (const char* given = std::getenv("MAYFLY_QUEUE_SEED"); given != nullptr) {
     Simulation(std::strtoull(given, nullptr, 10)).batches(kBatches);
     return;
