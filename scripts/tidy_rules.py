@@ -18,9 +18,10 @@ LAYERS = {
     "schedule": ["base"],
     "identity": ["base"],
     "aws": ["base", "http"],
-    "services": ["base", "http", "aws", "store", "dispatch", "delivery", "pattern", "schedule", "sandbox", "observe", "identity"],
+    "gateway": ["base", "http", "identity"],
+    "services": ["base", "http", "aws", "store", "dispatch", "delivery", "pattern", "schedule", "sandbox", "observe", "identity", "gateway"],
     "cli": ["base", "http", "aws", "identity", "sandbox"],
-    "app": ["base", "http", "aws", "store", "dispatch", "delivery", "pattern", "schedule", "sandbox", "observe", "identity", "services", "cli"],
+    "app": ["base", "http", "aws", "store", "dispatch", "delivery", "pattern", "schedule", "sandbox", "observe", "identity", "gateway", "services", "cli"],
 }
 ASIO_HOMES = ("src/base/async.cpp", "src/base/asio_impl.cpp", "src/http/", "src/sandbox/", "src/dispatch/output_pipe.cpp")
 TIME_HOMES = ("src/base/clock.cpp", "src/cli/")

@@ -124,7 +124,7 @@ Result<ResponseHead> fetch_streaming(const ClientRequest& request,
   if (!url) return std::unexpected(url.error());
   const auto head = write_request(request, *url);
   if (!head) return std::unexpected(head.error());
-  auto transport = connect_to(*url, request.ca_file, request.timeout);
+  auto transport = connect_to(*url, request.ca_file, request.timeout, request.may_connect);
   if (!transport) return std::unexpected(transport.error());
   // A server may refuse a body before it has read all of it: then its answer says more than the failed write.
   auto written = (*transport)->write(*head);

@@ -16,6 +16,8 @@ struct ClientRequest {
   std::string body;
   std::string ca_file;
   std::chrono::nanoseconds timeout = std::chrono::seconds(60);  // for each connect, write and read
+  // Asked for each address that a name has, as text, before it is connected to; empty: every address.
+  std::function<bool(const std::string& address)> may_connect;
 };
 
 // The whole response, at most `limit` bytes of body.

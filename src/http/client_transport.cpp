@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <vector>
@@ -83,6 +84,15 @@ Result<std::vector<Address>> resolve(const Url& url) {
   }
   ::freeaddrinfo(list);
   return found;
+}
+
+// "192.0.2.1", "2001:db8::1"
+std::string text_of(const Address& address) {
+  std::array<char, NI_MAXHOST> text{};
+  // SAFETY: the socket API's own cast; `size` says how much of the storage is the address.
+  const int status = ::getnameinfo(reinterpret_cast<const sockaddr*>(&address.name), address.size, text.data(),
+                                   text.size(), nullptr, 0, NI_NUMERICHOST);
+  return status == 0 ? std::string(text.data()) : std::string();
 }
 
 Result<UniqueFd> connect_one(const Address& address, const Url& url, std::chrono::nanoseconds timeout) {
@@ -267,11 +277,17 @@ Result<Url> parse_url(const std::string& text) {
 }
 
 Result<std::unique_ptr<ClientTransport>> connect_to(const Url& url, const std::string& ca_file,
-                                                    std::chrono::nanoseconds timeout) {
+                                                    std::chrono::nanoseconds timeout,
+                                                    const std::function<bool(const std::string&)>& may_connect) {
   const auto addresses = resolve(url);
   if (!addresses) return std::unexpected(addresses.error());
   Error last{.code = ErrorCode::kIo, .message = url.host + " has no address", .hint = {}};
   for (const Address& address : *addresses) {
+    if (may_connect && !may_connect(text_of(address))) {
+      last =
+          Error{.code = ErrorCode::kForbidden, .message = url.host + " has an address that is not allowed", .hint = {}};
+      continue;
+    }
     auto fd = connect_one(address, url, timeout);
     if (!fd) {
       last = fd.error();

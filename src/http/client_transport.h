@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -31,8 +32,10 @@ class ClientTransport {
   virtual Result<std::size_t> read(char* data, std::size_t size) = 0;
 };
 
-// `timeout` bounds each connection attempt, write and read. `ca_file` may be empty: the system's store.
+// `timeout` bounds each connection attempt, write and read. `ca_file` may be empty: the system's store. `may_connect`
+// is asked for each address, after its name was resolved; it may be empty.
 Result<std::unique_ptr<ClientTransport>> connect_to(const Url& url, const std::string& ca_file,
-                                                    std::chrono::nanoseconds timeout);
+                                                    std::chrono::nanoseconds timeout,
+                                                    const std::function<bool(const std::string&)>& may_connect);
 
 }  // namespace mayfly::http

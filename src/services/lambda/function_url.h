@@ -1,4 +1,5 @@
-// HTTP to a function's event and its result back to HTTP: payload format 2.0. Values in, values out.
+// HTTP to a function's event and its result back to HTTP: payload format 2.0, which function URLs share with the
+// gateway. Values in, values out.
 #pragma once
 
 #include <chrono>
@@ -7,6 +8,7 @@
 #include <string_view>
 
 #include "base/clock.h"
+#include "gateway/cors.h"
 #include "http/message.h"
 #include "services/lambda/errors.h"
 
@@ -35,8 +37,7 @@ inline constexpr std::string_view kMetadataContentType = "application/vnd.awslam
 
 // The cross-origin headers for a request's Origin; adds nothing where it is not allowed.
 void add_cors(const wire::Cors& cors, const http::RequestHead& request, http::Headers& response);
-// True for OPTIONS with Origin and Access-Control-Request-Method: answered without the function.
-bool is_preflight(const http::RequestHead& request);
+using gateway::is_preflight;
 
 http::Response url_refusal(int status, std::string_view error_type, std::string body);
 

@@ -157,24 +157,55 @@ std::optional<std::string> Lambda::function_of_url(std::string_view host) const 
   return url->function->arn(url->url.qualifier);
 }
 
-std::optional<std::string> Lambda::resource_policy(std::string_view arn) const {
+namespace {
+
+// "arn:aws:lambda:<region>:<account>:function:<name>[:<qualifier>]"
+struct ArnParts {
+  Place place;
+  std::string name;
+  std::string qualifier;
+};
+std::optional<ArnParts> parts_of(std::string_view arn) {
   constexpr std::string_view kMarker = ":function:";
-  const auto marker = arn.find(kMarker);
-  // "arn:aws:lambda:<region>:<account>:function:<name>[:<qualifier>]"
   constexpr std::string_view kStart = "arn:aws:lambda:";
+  const auto marker = arn.find(kMarker);
   if (!arn.starts_with(kStart) || marker == std::string_view::npos) return std::nullopt;
   const auto middle = arn.substr(kStart.size(), marker - kStart.size());
   const auto colon = middle.find(':');
   if (colon == std::string_view::npos) return std::nullopt;
-  const Place place{.account = std::string(middle.substr(colon + 1)), .region = std::string(middle.substr(0, colon))};
+  ArnParts out;
+  out.place = {.account = std::string(middle.substr(colon + 1)), .region = std::string(middle.substr(0, colon))};
   const auto rest = arn.substr(marker + kMarker.size());
-  const std::string name(rest.substr(0, rest.find(':')));
-  const std::string qualifier(name.size() < rest.size() ? rest.substr(name.size() + 1) : std::string_view());
-  const auto function = impl_->core.tables.function(place, name);
+  out.name = rest.substr(0, rest.find(':'));
+  if (out.name.size() < rest.size()) out.qualifier = rest.substr(out.name.size() + 1);
+  return out;
+}
+
+}  // namespace
+
+std::optional<std::string> Lambda::resource_policy(std::string_view arn) const {
+  const auto parts = parts_of(arn);
+  if (!parts) return std::nullopt;
+  const auto function = impl_->core.tables.function(parts->place, parts->name);
   if (!function) return std::nullopt;
-  const auto policy = function->policies.find(qualifier);
+  const auto policy = function->policies.find(parts->qualifier);
   if (policy == function->policies.end() || policy->second.statements.empty()) return std::nullopt;
   return policy_text(policy->second);
+}
+
+Awaitable<Result<dispatch::Outcome>> Lambda::invoke(std::string arn, std::string payload, std::string request_id,
+                                                    std::string trace_id) {
+  auto& core = impl_->core;
+  const auto parts = parts_of(arn);
+  if (!parts) co_return fail(ErrorCode::kNotFound, arn + " names no function");
+  auto resolved = resolve(core, parts->place, parts->name, parts->qualifier, random_share());
+  if (!resolved) co_return fail(ErrorCode::kNotFound, resolved.error().message);
+  dispatch::Invocation invocation;
+  invocation.request_id = std::move(request_id);
+  invocation.invoked_function_arn = resolved->invoked_arn;
+  invocation.trace_id = std::move(trace_id);
+  invocation.payload = std::move(payload);
+  co_return co_await core.invoker.invoke(std::move(resolved->target), std::move(invocation));
 }
 
 Awaitable<void> Lambda::serve_function_url(const aws::CallContext& context, std::optional<aws::Principal> caller,

@@ -72,6 +72,11 @@ class Lambda {
   Awaitable<void> serve_function_url(const aws::CallContext& context, std::optional<aws::Principal> caller,
                                      bool permitted, http::Request& request, http::ResponseWriter& response);
 
+  // Runs what an ARN names for another part of the server, which has made sure that it may. kNotFound where nothing has
+  // that ARN, and as Dispatcher::invoke.
+  Awaitable<Result<dispatch::Outcome>> invoke(std::string arn, std::string payload, std::string request_id,
+                                              std::string trace_id);
+
   // The policy document of the function, version or alias that an ARN names; nullopt where it has none.
   [[nodiscard]] std::optional<std::string> resource_policy(std::string_view arn) const;
 

@@ -1,0 +1,39 @@
+// One request on its way through the gateway: what routes, mappings, authorizers and logs read of it.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "gateway/payload.h"
+#include "gateway/plan.h"
+#include "http/message.h"
+
+namespace mayfly::gateway {
+
+struct Exchange {
+  ApiPtr api;
+  StagePtr stage;
+  const Route* route = nullptr;  // of `stage`
+  EventInput event;              // the request as integrations see it; mappings change it
+  Pairs raw_path_parameters;     // still escaped
+  std::string resource;          // "GET/pets/1" or "$default", as in ARNs
+  std::string route_resource;    // the same with the route's path
+  http::Response response;
+  std::string error;  // what the answer does not tell
+  std::chrono::microseconds integration_latency{0};
+  std::chrono::microseconds latency{0};
+  int integration_status = 0;
+  std::string authorizer_error;
+
+  // "arn:aws:execute-api:<region>:<account>:<api>/<stage>/<resource>"
+  [[nodiscard]] std::string arn(std::string_view of) const;
+  // A $context variable, "" where it has no value here: "requestId", "identity.sourceIp", "authorizer.claims.sub".
+  [[nodiscard]] std::string context(std::string_view name) const;
+};
+
+// The names of $context variables that have a meaning here; authorizer.* aside.
+bool is_context_variable(std::string_view name);
+
+}  // namespace mayfly::gateway

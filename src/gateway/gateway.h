@@ -1,0 +1,163 @@
+// The HTTP gateway's data plane: from an HTTP request to an integration and back.
+//
+// Operation.   The host names an API (or a custom domain, whose first path segments do), the path's first segment a
+//              stage, method and path a route. Preflight, throttle, authorizer, mapping, integration, mapping,
+//              cross-origin headers, access log: in this order. APIs are published as immutable plans and swapped
+//              whole.
+// Concurrency. serve() on any reactor. A request keeps the plan that it began with.
+// Limits.      Bodies of 10 MB either way, 6 MB to functions; integrations 30 s; kFetchThreads outbound HTTP requests
+// at
+//              a time and kFetchQueue waiting; kMostCached authorizer answers.
+// Failures.    What is not decided is refused: no route 404, no identity 401, no right 403, too many 429, an
+// integration
+//              that fails 500, one that is late 503. Reasons go to the log and not to the client.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <shared_mutex>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "base/async.h"
+#include "base/clock.h"
+#include "gateway/exchange.h"
+#include "gateway/plan.h"
+#include "http/client.h"
+#include "http/server.h"
+#include "identity/issuer_keys.h"
+
+namespace mayfly::gateway {
+
+struct FunctionCall {
+  std::string function_arn;
+  std::string source_arn;       // what the function's policy sees as aws:SourceArn
+  std::string account;          // whose API it is
+  std::string credentials_arn;  // the role that calls; "": the gateway itself, as apigateway.amazonaws.com
+  std::string payload;
+  std::string request_id;
+  std::string trace_id;
+};
+struct FunctionResult {
+  std::string payload;
+  std::string function_error;  // "", "Handled", "Unhandled"
+};
+
+struct SignedRequest {
+  const http::RequestHead& head;
+  const std::string& body;
+  std::string resource;  // the ARN that execute-api:Invoke is about
+  std::string source_ip;
+  bool tls = false;
+};
+struct SignedAnswer {
+  bool allowed = false;
+  std::string reason;     // for the log
+  json::object identity;  // requestContext.authorizer.iam
+};
+
+struct Ports {
+  // kForbidden where policies do not allow the call, kNotFound, kThrottled, kTimeout.
+  std::function<Awaitable<Result<FunctionResult>>(FunctionCall)> invoke;
+  std::function<SignedAnswer(const SignedRequest&)> check_signature;
+  // Blocking; called on the gateway's own threads. Refuses addresses that nobody may reach from here.
+  std::function<Result<http::Response>(const http::ClientRequest&, std::size_t limit)> fetch;
+  std::function<void(std::string group, std::string stream, std::string line)> write_log;
+};
+
+class Gateway {
+ public:
+  static constexpr std::size_t kFetchThreads = 32;
+  static constexpr std::size_t kFetchQueue = 512;
+  static constexpr std::size_t kKeyThreads = 2;
+  static constexpr std::size_t kMostBody = 10UL * 1024 * 1024;
+  static constexpr std::size_t kMostPayload = 6UL * 1024 * 1024;
+  static constexpr std::size_t kMostCached = 100'000;
+
+  Gateway(Clock& clock, Ports ports);
+  ~Gateway();
+  Gateway(const Gateway&) = delete;
+  Gateway& operator=(const Gateway&) = delete;
+
+  // From now on. Any thread.
+  void publish(ApiPtr api);
+  void withdraw(const std::string& api_id);
+  void publish_domain(DomainPtr domain);
+  void withdraw_domain(const std::string& name);
+  // The bucket of this name, the present one where its limits are the same; null where there are none.
+  std::shared_ptr<Bucket> bucket(const std::string& name, const std::optional<Limits>& limits);
+  void forget_authorizations(const std::string& api_id);
+
+  // "<api id>.execute-api.<anything>[:port]" or a custom domain name.
+  [[nodiscard]] bool is_for(std::string_view host) const;
+  Awaitable<void> serve(http::Request& request, http::ResponseWriter& response);
+
+  // Ends the waiting of requests for functions; after the server's drain.
+  Awaitable<void> stop();
+
+  [[nodiscard]] identity::IssuerKeys& issuers() { return issuers_; }
+
+ private:
+  struct Place {
+    ApiPtr api;
+    StagePtr stage;
+    std::string path;  // within the stage
+  };
+  struct Refusal {
+    int status = 500;
+    std::string message;
+    std::string reason;  // for the log
+    std::vector<std::pair<std::string, std::string>> headers;
+  };
+  // nullopt: the request may pass.
+  using Verdict = std::optional<Refusal>;
+
+  [[nodiscard]] std::optional<Place> place_of(std::string_view host, std::string_view path) const;
+  [[nodiscard]] static std::optional<Place> stage_of(const ApiPtr& api, std::string_view path);
+  Verdict begin(Exchange& exchange, const Place& place) const;
+  Verdict throttle(const Exchange& exchange) const;
+  Awaitable<void> answer(Exchange& exchange, const Place& place, http::Request& request);
+  void write_access(const Exchange& exchange) const;
+  static void refuse(Exchange& exchange, const Refusal& refusal);
+
+  // authorization.cpp
+  Awaitable<Verdict> authorize(Exchange& exchange);
+  Awaitable<Verdict> authorize_token(Exchange& exchange);
+  Awaitable<Verdict> authorize_by_function(Exchange& exchange);
+  Verdict authorize_signature(Exchange& exchange) const;
+  Awaitable<Result<std::string>> fetch_document(std::string url);
+
+  // integration.cpp
+  Awaitable<Verdict> integrate(Exchange& exchange);
+  Awaitable<Verdict> call_function(Exchange& exchange);
+  Awaitable<Verdict> call_http(Exchange& exchange);
+  Awaitable<Result<FunctionResult>> invoke(FunctionCall call, std::chrono::milliseconds timeout);
+
+  struct Authorization {
+    bool allowed = false;
+    bool by_policy = false;
+    std::string policy;
+    json::object context;
+    SteadyTime until{};
+  };
+  Verdict apply(Exchange& exchange, const Authorization& authorization) const;
+
+  Clock& clock_;
+  const Ports ports_;
+  mutable std::shared_mutex mutex_;
+  std::unordered_map<std::string, ApiPtr> apis_;
+  std::map<std::string, DomainPtr, std::less<>> domains_;
+  std::map<std::string, std::weak_ptr<Bucket>> buckets_;
+  std::mutex cache_mutex_;
+  std::map<std::string, Authorization> cache_;
+  BlockingPool fetches_{kFetchThreads, kFetchQueue};
+  BlockingPool key_fetches_{kKeyThreads, kFetchQueue};
+  identity::IssuerKeys issuers_;
+  Scope scope_{"gateway"};
+};
+
+}  // namespace mayfly::gateway

@@ -1,0 +1,106 @@
+// An API as the gateway serves it: compiled from its records when they change, immutable, and swapped as a whole.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "gateway/cors.h"
+#include "gateway/route_table.h"
+#include "gateway/template.h"
+#include "gateway/throttle.h"
+
+namespace mayfly::gateway {
+
+// One change of a request before its integration, or of the response behind it.
+struct Mapping {
+  enum class Action : std::uint8_t { kAppend, kOverwrite, kRemove };
+  enum class Part : std::uint8_t { kHeader, kQuery, kPath, kStatus };
+  Action action = Action::kOverwrite;
+  Part part = Part::kHeader;
+  std::string name;
+  Template value;
+};
+
+struct Integration {
+  enum class Kind : std::uint8_t { kFunction, kHttp };
+  std::string id;
+  Kind kind = Kind::kFunction;
+  std::string function_arn;     // of kFunction
+  std::string uri;              // of kHttp, with {variables} of the path
+  std::string method;           // of kHttp; "ANY" is the request's
+  std::string credentials_arn;  // the role that calls; "": the function's policy must allow the gateway
+  bool format_v1 = false;
+  std::chrono::milliseconds timeout{30'000};
+  std::vector<Mapping> request;
+  std::map<int, std::vector<Mapping>> response;  // by status
+};
+
+struct Authorizer {
+  enum class Kind : std::uint8_t { kJwt, kFunction };
+  std::string id;
+  Kind kind = Kind::kJwt;
+  std::vector<Template> sources;
+  // kJwt
+  std::string issuer;
+  std::vector<std::string> audience;
+  // kFunction
+  std::string function_arn;
+  std::string credentials_arn;
+  bool format_v1 = false;
+  bool simple = false;
+  std::chrono::seconds ttl{0};
+  std::uint64_t generation = 0;  // what was cached before an authorizer changed is not used
+};
+
+struct Route {
+  enum class Access : std::uint8_t { kOpen, kIam, kAuthorizer, kClosed };
+  RouteKey key;
+  std::string text;                 // "GET /pets/{id}"
+  Access access = Access::kClosed;  // closed: its authorizer is gone
+  std::shared_ptr<const Authorizer> authorizer;
+  std::vector<std::string> scopes;
+  std::shared_ptr<const Integration> integration;  // null: it has none
+  std::shared_ptr<Bucket> bucket;                  // null: no limit of its own
+};
+
+struct Stage {
+  std::string name;  // "$default", "dev"
+  std::vector<std::pair<std::string, std::string>> variables;
+  RouteTable table;
+  std::vector<Route> routes;  // by the table's numbers
+  std::optional<Cors> cors;
+  std::shared_ptr<Bucket> bucket;
+  std::string log_group;  // "" where access is not logged
+  Template log_format;
+  bool log_is_json = false;
+};
+using StagePtr = std::shared_ptr<const Stage>;
+
+struct Api {
+  std::string id;
+  std::string account;
+  std::string region;
+  bool own_address_disabled = false;  // only custom domain names reach it
+  std::map<std::string, StagePtr, std::less<>> stages;
+};
+using ApiPtr = std::shared_ptr<const Api>;
+
+// A custom domain name: the first segments of a path choose the API and the stage.
+struct Domain {
+  struct Target {
+    std::string key;  // "", "v1", "orders/v2"
+    std::string api_id;
+    std::string stage;
+  };
+  std::string name;             // "api.example.com", "*.example.com"
+  std::vector<Target> targets;  // the longest key first
+};
+using DomainPtr = std::shared_ptr<const Domain>;
+
+}  // namespace mayfly::gateway
