@@ -16,7 +16,12 @@ constexpr std::size_t kMostCompiled = 65'536;
 }  // namespace
 
 Core::Core(store::KeyValue& store, Clock& clock_in, identity::ServerKey key_in, IamSettings settings_in)
-    : clock(clock_in), key(std::move(key_in)), settings(std::move(settings_in)), entities(store), policies(store) {
+    : clock(clock_in),
+      key(std::move(key_in)),
+      settings(std::move(settings_in)),
+      entities(store),
+      policies(store),
+      providers(store) {
   entities.on_change([this](const std::string& entity_key) {
     index_keys(entity_key);
     ++generation_;

@@ -45,6 +45,8 @@ struct Core {
   IamSettings settings;
   services::RecordTable<Entity> entities;
   services::RecordTable<ManagedPolicy> policies;
+  services::RecordTable<OidcProvider> providers;
+  identity::IssuerKeys* issuers = nullptr;  // null: no token is verified
 
   [[nodiscard]] EntityPtr entity(EntityKind kind, std::string_view account, std::string_view name) const;
   [[nodiscard]] EntityPtr role_by_arn(std::string_view arn) const;
@@ -88,6 +90,8 @@ void bind_policies(aws::Service& service, Core& core);
 void bind_entity_policies(aws::Service& service, Core& core);
 void bind_simulation(aws::Service& service, Core& core);
 void bind_sts(aws::Service& service, Core& core);
+void bind_web_identity(aws::Service& service, Core& core);
+void bind_oidc_providers(aws::Service& service, Core& core);
 
 // The caller's policies and the resource's, in the documented order. Fills in the caller and its own context keys.
 identity::Decision decide(const Core& core, const identity::Authenticated& who, identity::Question& question,

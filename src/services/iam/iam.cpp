@@ -165,13 +165,18 @@ Iam::Iam(store::KeyValue& store, Clock& clock, identity::ServerKey key, IamSetti
   bind_policies(impl_->iam, impl_->core);
   bind_entity_policies(impl_->iam, impl_->core);
   bind_simulation(impl_->iam, impl_->core);
+  bind_oidc_providers(impl_->iam, impl_->core);
   bind_sts(impl_->sts, impl_->core);
+  bind_web_identity(impl_->sts, impl_->core);
 }
 
 Iam::~Iam() = default;
 
+void Iam::verify_tokens_by(identity::IssuerKeys& issuers) { impl_->core.issuers = &issuers; }
+
 Awaitable<Result<void>> Iam::load() {
   auto policies = co_await impl_->core.policies.load();
+  if (policies) policies = co_await impl_->core.providers.load();
   if (!policies) co_return policies;
   co_return co_await impl_->core.entities.load();
 }

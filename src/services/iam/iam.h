@@ -22,6 +22,7 @@
 #include "aws/sigv4.h"
 #include "base/async.h"
 #include "base/clock.h"
+#include "identity/issuer_keys.h"
 #include "identity/policy_decision.h"
 #include "identity/server_key.h"
 #include "identity/session.h"
@@ -58,6 +59,9 @@ class Iam {
   ~Iam();
   Iam(const Iam&) = delete;
   Iam& operator=(const Iam&) = delete;
+
+  // Who verifies tokens for AssumeRoleWithWebIdentity; before the first request, and it outlives this.
+  void verify_tokens_by(identity::IssuerKeys& issuers);
 
   Awaitable<Result<void>> load();
   [[nodiscard]] aws::Service& iam_service();

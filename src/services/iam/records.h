@@ -80,6 +80,25 @@ struct ManagedPolicy {
   static Result<ManagedPolicy> read(const json::object& document);
 };
 
+// An issuer of tokens whose holders may assume roles that trust it.
+struct OidcProvider {
+  static constexpr std::string_view kPrefix = "iam/oidc-provider/";
+
+  std::string account;
+  std::string url;                      // the issuer, scheme and all
+  std::vector<std::string> client_ids;  // audiences
+  std::vector<std::string> thumbprints;
+  double created = 0;
+  Tags tags;
+
+  [[nodiscard]] std::string name() const;  // the URL without its scheme, as in ARNs and condition keys
+  [[nodiscard]] std::string arn() const;
+  [[nodiscard]] std::string key() const;
+  [[nodiscard]] json::object document() const;
+  static Result<OidcProvider> read(const json::object& document);
+};
+std::string oidc_provider_key(std::string_view account, std::string_view name);
+
 std::string_view kind_name(EntityKind kind);  // "user", "role", "group"
 std::string entity_key(EntityKind kind, std::string_view account, std::string_view name);
 std::string policy_key(std::string_view arn);
