@@ -114,6 +114,11 @@ std::string fill_one(const aws::CallContext& context, const iam::Iam& iam, const
     const auto arn = member(request, name.substr(9));
     return arn.substr(0, arn.rfind(':'));
   }
+  if (name.starts_with("oidc-host:")) {
+    const auto url = member(request, name.substr(10));
+    const auto scheme = url.find("://");
+    return scheme == std::string::npos ? url : url.substr(scheme + 3);
+  }
   const auto bar = name.find('|');
   auto value = member(request, name.substr(0, bar));
   return value.empty() && bar != std::string_view::npos ? std::string(name.substr(bar + 1)) : value;
@@ -150,7 +155,9 @@ void collect_roles(const json::value& value, std::vector<std::string>& out) {
   if (value.is_object()) {
     for (const auto& inner : value.get_object()) {
       const std::string_view name(inner.key());
-      if ((name == "Role" || name == "RoleArn") && inner.value().is_string()) {
+      const bool role =
+          name == "Role" || name == "RoleArn" || name == "CredentialsArn" || name == "AuthorizerCredentialsArn";
+      if (role && inner.value().is_string()) {
         out.emplace_back(inner.value().get_string());
       } else {
         collect_roles(inner.value(), out);
@@ -269,6 +276,27 @@ bool Authorizer::allows_by_resource(identity::Question question) const {
   identity::Policies policies;
   policies.resource = resource_policies;
   return identity::decide(question, policies).allowed;
+}
+
+bool Authorizer::allows_service(const std::string& service, const std::string& account, const std::string& source_arn,
+                                std::string action, std::string resource, const std::string& role_arn) const {
+  identity::Question question;
+  question.action = std::move(action);
+  question.resource = std::move(resource);
+  question.resource_account = arn_part(question.resource, 4);
+  question.context.set("aws:SourceArn", source_arn);
+  question.context.set("aws:SourceAccount", account);
+  if (!role_arn.empty()) {
+    // A role of the account whose resource acts: no other can have been passed to it.
+    if (arn_part(role_arn, 4) != account || !iam_.role_trusts(role_arn, service)) return false;
+    const auto who = iam_.principal(role_arn);
+    return who && allows(*who, std::move(question));
+  }
+  question.context.set("aws:PrincipalIsAWSService", "true");
+  question.context.set("aws:PrincipalServiceName", service);
+  question.caller.kind = identity::Caller::Kind::kService;
+  question.caller.service = service;
+  return allows_by_resource(std::move(question));
 }
 
 std::optional<Authorizer::Explanation> Authorizer::explain(std::string_view principal, std::string action,

@@ -52,6 +52,12 @@ class Authorizer {
   [[nodiscard]] bool allows(const identity::Authenticated& who, identity::Question question) const;
   [[nodiscard]] bool allows_by_resource(identity::Question question) const;
 
+  // An AWS service ("apigateway.amazonaws.com") on behalf of a resource of `account`. By its own name the resource's
+  // policy must allow it; with a role, that the role trusts the service and may do it.
+  [[nodiscard]] bool allows_service(const std::string& service, const std::string& account,
+                                    const std::string& source_arn, std::string action, std::string resource,
+                                    const std::string& role_arn) const;
+
   // What would be decided for a user or a role, as for `mayfly iam explain`; nullopt where there is no such principal.
   struct Explanation {
     bool allowed = false;

@@ -126,6 +126,8 @@ const std::vector<Setting>& settings() {
              "Bound of each function's kept log."),
       flag("iam.require_roles", &Config::require_roles,
            "Refuse functions whose role does not exist in IAM or does not trust Lambda."),
+      flag("gateway.allow_link_local", &Config::gateway_link_local,
+           "Let HTTP integrations and token issuers be at link-local and cloud metadata addresses."),
       secret("root_access_key_id", &Config::root_access_key_id, "Root access key id, in place of the generated one."),
       secret("root_secret_access_key", &Config::root_secret_access_key,
              "Root secret access key, in place of the generated one."),

@@ -37,6 +37,7 @@ struct Config {
   bool test_clock = false;
   std::uint32_t account_unreserved = 100;
   bool require_roles = false;
+  bool gateway_link_local = false;
   std::string root_access_key_id;
   std::string root_secret_access_key;
 };

@@ -7,6 +7,7 @@
 #include "base/crypto.h"
 #include "base/encoding.h"
 #include "base/ids.h"
+#include "gateway/gateway.h"
 #include "services/lambda/lambda.h"
 
 namespace mayfly::app {
@@ -58,8 +59,7 @@ aws::ApiError body_error(const Error& cause, std::size_t limit) {
   return error;
 }
 
-std::string query_parameter(const http::RequestHead& head, std::string_view wanted) {
-  auto query = head.query();
+std::string parameter_of(std::string_view query, std::string_view wanted) {
   while (!query.empty()) {
     const auto end = query.find('&');
     const auto part = query.substr(0, end);
@@ -70,6 +70,19 @@ std::string query_parameter(const http::RequestHead& head, std::string_view want
     }
   }
   return {};
+}
+
+std::string query_parameter(const http::RequestHead& head, std::string_view wanted) {
+  return parameter_of(head.query(), wanted);
+}
+
+// One parameter Action and no other of that name, so that nobody reads another operation out of it.
+bool names_action_once(std::string_view form, std::string_view action) {
+  std::size_t count = 0;
+  for (auto at = form.find("Action="); at != std::string_view::npos; at = form.find("Action=", at + 1)) {
+    if (at == 0 || form[at - 1] == '&') ++count;
+  }
+  return count == 1 && parameter_of(form, "Action") == action;
 }
 
 // The session token that a request claims, read where verify() reads it, which compares it once more.
@@ -134,6 +147,8 @@ Awaitable<void> Front::handle(http::Request& request, http::ResponseWriter& resp
   const std::string_view path = request.head.path();
   if (lambda_.is_function_url_host(request.head.headers.get("Host"))) {
     co_await handle_function_url(request, response);
+  } else if (gateway_ != nullptr && gateway_->is_for(request.head.headers.get("Host"))) {
+    co_await gateway_->serve(request, response);
   } else if (lambda::Lambda::is_code_path(path)) {
     co_await lambda_.serve_code(request, response);
   } else if (path == "/_mayfly/health") {
@@ -172,6 +187,26 @@ Awaitable<void> Front::refuse(const http::RequestHead& head, http::ResponseWrite
   std::ignore = co_await response.send(std::move(answer));
 }
 
+aws::ApiResult<Front::Authenticated> Front::verify(const http::RequestHead& head, std::string body) const {
+  std::optional<iam::Iam::Found> found;
+  const auto token = claimed_token(head);
+  const auto lookup = [&](std::string_view id) -> std::optional<aws::Secret> {
+    found = iam_.find_credentials(id, token);
+    if (!found) return std::nullopt;
+    return found->secret;
+  };
+  const std::string hash = hex_encode(sha256(body));
+  auto verified = aws::verify(head, hash, clock_.now(), lookup, aws::VerifySettings{});
+  if (!verified) return std::unexpected(std::move(verified.error()));
+  if (found->expires && *found->expires <= clock_.now()) return std::unexpected(expired());
+  if (verified->payload_hash.starts_with("STREAMING-")) {
+    auto decoded = aws::decode_chunked_payload(head, std::move(body), found->secret);
+    if (!decoded) return std::unexpected(std::move(decoded.error()));
+    body = std::move(*decoded);
+  }
+  return Authenticated{.body = std::move(body), .caller = std::move(*verified), .who = std::move(found->who)};
+}
+
 Awaitable<std::optional<Front::Authenticated>> Front::authenticate(http::Request& request,
                                                                    http::ResponseWriter& response,
                                                                    std::string request_id) {
@@ -182,34 +217,47 @@ Awaitable<std::optional<Front::Authenticated>> Front::authenticate(http::Request
     co_await refuse(request.head, response, error, request_id);
     co_return std::nullopt;
   }
-  std::optional<iam::Iam::Found> found;
-  const auto token = claimed_token(request.head);
-  const auto lookup = [&](std::string_view id) -> std::optional<aws::Secret> {
-    found = iam_.find_credentials(id, token);
-    if (!found) return std::nullopt;
-    return found->secret;
-  };
-  const std::string hash = hex_encode(sha256(*body));
-  const aws::VerifySettings verify_settings;
-  auto verified = aws::verify(request.head, hash, clock_.now(), lookup, verify_settings);
+  auto verified = verify(request.head, std::move(*body));
   if (!verified) {
     co_await refuse(request.head, response, verified.error(), request_id);
     co_return std::nullopt;
   }
-  if (found->expires && *found->expires <= clock_.now()) {
-    const aws::ApiError error = expired();
-    co_await refuse(request.head, response, error, request_id);
-    co_return std::nullopt;
+  co_return std::move(*verified);
+}
+
+gateway::SignedAnswer Front::check_signed(const gateway::SignedRequest& request) const {
+  gateway::SignedAnswer answer;
+  auto verified = verify(request.head, request.body);
+  if (!verified) {
+    answer.reason = std::string(verified.error().model->code) + ": " + verified.error().message;
+    return answer;
   }
-  if (verified->payload_hash.starts_with("STREAMING-")) {
-    auto decoded = aws::decode_chunked_payload(request.head, std::move(*body), found->secret);
-    if (!decoded) {
-      co_await refuse(request.head, response, decoded.error(), request_id);
-      co_return std::nullopt;
-    }
-    *body = std::move(*decoded);
+  if (verified->caller.service != "execute-api") {
+    answer.reason = "the signature is for another service";
+    return answer;
   }
-  co_return Authenticated{.body = std::move(*body), .caller = std::move(*verified), .who = std::move(found->who)};
+  aws::CallContext context;
+  context.principal = verified->caller.principal;
+  context.region = verified->caller.region;
+  context.who = verified->who;
+  RequestFacts facts;
+  facts.source_ip = request.source_ip;
+  facts.user_agent = request.head.headers.get("User-Agent");
+  facts.tls = request.tls;
+  const identity::Context nothing_more;
+  if (auto refused = authorizer_.check_action(context, facts, "execute-api:Invoke", request.resource, nothing_more)) {
+    answer.reason = std::move(refused->message);
+    return answer;
+  }
+  answer.allowed = true;
+  answer.identity["accessKey"] = context.principal.access_key_id;
+  answer.identity["accountId"] = context.principal.account;
+  answer.identity["callerId"] = context.who->user_id;
+  answer.identity["cognitoIdentity"] = nullptr;
+  answer.identity["principalOrgId"] = nullptr;
+  answer.identity["userArn"] = context.principal.arn;
+  answer.identity["userId"] = context.who->user_id;
+  return answer;
 }
 
 Awaitable<void> Front::handle_function_url(http::Request& request, http::ResponseWriter& response) {
@@ -253,8 +301,52 @@ Awaitable<void> Front::explain(const http::RequestHead& head, http::ResponseWrit
   co_await send_json(response, std::move(answer));
 }
 
+Awaitable<bool> Front::handle_web_identity(http::Request& request, http::ResponseWriter& response,
+                                           std::string request_id) {
+  constexpr std::string_view kAction = "AssumeRoleWithWebIdentity";
+  constexpr std::size_t kMostForm = 64UL * 1024;
+  const auto& head = request.head;
+  const auto service = services_.find("sts");
+  const bool is_form = head.headers.get("Content-Type").starts_with("application/x-www-form-urlencoded");
+  const bool in_query = names_action_once(head.query(), kAction);
+  if (head.headers.find("Authorization") != nullptr || service == services_.end()) co_return false;
+  if (!in_query && (head.method != "POST" || !is_form || !head.query().empty())) co_return false;
+  auto body = co_await request.read_all(kMostForm);
+  aws::CallContext context;
+  context.request_id = request_id;
+  context.region = "us-east-1";
+  if (!body) {
+    const aws::ApiError error = body_error(body.error(), kMostForm);
+    co_await refuse(head, response, error, request_id);
+    co_return true;
+  }
+  if (in_query ? !body->empty() : !names_action_once(*body, kAction)) {
+    auto verified = verify(head, std::move(*body));
+    aws::ApiError error;
+    error.model = &aws::common_errors::MissingAuthenticationTokenException;
+    error.message = "Missing Authentication Token";
+    if (!verified) error = std::move(verified.error());
+    co_await refuse(head, response, error, request_id);
+    co_return true;
+  }
+  const auto facts = facts_of(request);
+  const aws::Authorize authorize = [&](const aws::CallContext& call, const aws::ServiceModel& model,
+                                       const aws::OperationModel& operation, const json::object& document) {
+    return authorizer_.check(call, facts, model, operation, document);
+  };
+  context.authorize = &authorize;
+  context.host = head.headers.get("Host");
+  context.tls = request.is_tls();
+  context.path = head.path();
+  context.response = &response;
+  co_await service->second->serve(context, request, std::move(*body), response);
+  co_return true;
+}
+
 Awaitable<void> Front::handle_api(http::Request& request, http::ResponseWriter& response) {
   const std::string request_id = uuid4();
+  const bool handled = co_await handle_web_identity(request, response, request_id);
+  if (handled) co_return;
   auto authenticated = co_await authenticate(request, response, request_id);
   if (!authenticated) co_return;
   const aws::Verified& caller = authenticated->caller;

@@ -1,7 +1,7 @@
 // The front door: what an HTTP request is, who sends it, and which service answers.
 //
-// Operation.   Function URLs by host name; Mayfly's own paths under /_mayfly and /metrics; everything else is an AWS
-// API
+// Operation.   Function URLs and the gateway's APIs by host name; Mayfly's own paths under /_mayfly and /metrics;
+// everything else is an AWS API
 //              call, authenticated by SigV4, authorised for its operation and resource, and given to the service of its
 //              credential scope.
 // Concurrency. handle() runs on each connection's reactor; the front holds no state that changes.
@@ -22,6 +22,11 @@
 namespace mayfly::lambda {
 class Lambda;
 }
+namespace mayfly::gateway {
+class Gateway;
+struct SignedAnswer;
+struct SignedRequest;
+}  // namespace mayfly::gateway
 
 namespace mayfly::app {
 
@@ -50,6 +55,12 @@ class Front {
     authorizer_.add_resource_policies(std::move(service), std::move(policies));
   }
 
+  // Bound once, before the first request.
+  void set_gateway(gateway::Gateway& gateway) { gateway_ = &gateway; }
+  // Whether a signed request to the gateway may invoke its route.
+  [[nodiscard]] gateway::SignedAnswer check_signed(const gateway::SignedRequest& request) const;
+  [[nodiscard]] const Authorizer& authorizer() const { return authorizer_; }
+
   Awaitable<void> handle(http::Request& request, http::ResponseWriter& response);
   // A request out of an instance: AWS's APIs alone, signed like any client's. Nothing there is open to this machine.
   Awaitable<void> handle_from_instance(http::Request& request, http::ResponseWriter& response) {
@@ -62,6 +73,8 @@ class Front {
     aws::Verified caller;
     iam::AuthenticatedPtr who;
   };
+  // Whose signature a request has, and its body.
+  [[nodiscard]] aws::ApiResult<Authenticated> verify(const http::RequestHead& head, std::string body) const;
   // Reads and authenticates a request; where that fails it has been answered and nullopt is returned.
   Awaitable<std::optional<Authenticated>> authenticate(http::Request& request, http::ResponseWriter& response,
                                                        std::string request_id);
@@ -71,6 +84,8 @@ class Front {
   Awaitable<void> explain(const http::RequestHead& head, http::ResponseWriter& response, std::string request_id);
   [[nodiscard]] const OpenDoor* open_door(const http::RequestHead& head) const;
   Awaitable<void> handle_api(http::Request& request, http::ResponseWriter& response);
+  // AssumeRoleWithWebIdentity, whose token is its proof. False where the request is another one and goes on.
+  Awaitable<bool> handle_web_identity(http::Request& request, http::ResponseWriter& response, std::string request_id);
   Awaitable<void> handle_function_url(http::Request& request, http::ResponseWriter& response);
 
   const Clock& clock_;
@@ -78,6 +93,7 @@ class Front {
   OwnApi& own_;
   lambda::Lambda& lambda_;
   const iam::Iam& iam_;
+  gateway::Gateway* gateway_ = nullptr;
   Authorizer authorizer_;
   std::map<std::string, const aws::Service*, std::less<>> services_;
   std::vector<OpenDoor> open_doors_;

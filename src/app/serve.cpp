@@ -16,6 +16,7 @@
 #include "app/config.h"
 #include "app/delivery_permission.h"
 #include "app/front.h"
+#include "app/gateway_ports.h"
 #include "app/own_api.h"
 #include "app/privileges.h"
 #include "app/test_clock.h"
@@ -34,6 +35,7 @@
 #include "sandbox/launcher.h"
 #include "sandbox/network_policy.h"
 #include "sandbox/runtimes.h"
+#include "services/apigatewayv2/apigatewayv2.h"
 #include "services/events/events.h"
 #include "services/iam/iam.h"
 #include "services/lambda/lambda.h"
@@ -118,6 +120,7 @@ class World {
   void make_sns();
   [[nodiscard]] std::vector<std::pair<std::string, Authorizer::ResourcePolicies>> resource_policies();
   void decide_deliveries();
+  void make_gateway();
   Awaitable<Result<void>> load_services();
   Result<void> listen();
   // What engines go by (schedules, queues, retries): the clock that users may move, or the real one. Reactors, and
@@ -149,6 +152,8 @@ class World {
   std::unique_ptr<scheduler::Scheduler> scheduler_;
   std::unique_ptr<sqs::Sqs> sqs_;
   std::unique_ptr<sns::Sns> sns_;
+  std::unique_ptr<gateway::Gateway> gateway_;
+  std::unique_ptr<apigatewayv2::ApiGateway> api_gateway_;
   std::unique_ptr<OwnApi> own_api_;
   std::unique_ptr<Front> front_;
   std::atomic<Front*> platform_{nullptr};  // read by instances, which may start before the server listens
@@ -254,6 +259,7 @@ Result<void> World::start_services() {
   make_scheduler();
   make_sns();
   decide_deliveries();
+  make_gateway();
   Result<void> loaded;
   run_on(reactors_->at(0), *scope_, "load", [&]() -> Awaitable<void> { loaded = co_await load_services(); });
   return loaded;
@@ -313,6 +319,18 @@ void World::decide_deliveries() {
       [this](const delivery::Arn& target, const delivery::Event& event) { return permission_->check(target, event); });
 }
 
+void World::make_gateway() {
+  const GatewayParts parts{
+      .clock = clock_,
+      .lambda = *lambda_,
+      .logs = *logs_,
+      .front = platform_,
+      .link_local = config_.gateway_link_local ? gateway::LinkLocal::kAllowed : gateway::LinkLocal::kRefused};
+  gateway_ = std::make_unique<gateway::Gateway>(clock_, gateway_ports(parts));
+  iam_->verify_tokens_by(gateway_->issuers());
+  api_gateway_ = std::make_unique<apigatewayv2::ApiGateway>(store_->key_value(), time(), *gateway_);
+}
+
 // Delivery starts when every target is there, and whoever hands events over to it starts after it.
 Awaitable<Result<void>> World::load_services() {
   auto loaded = co_await lambda_->load();
@@ -320,6 +338,8 @@ Awaitable<Result<void>> World::load_services() {
   if (loaded) loaded = co_await scheduler_->load();
   if (loaded) loaded = co_await sqs_->load();
   if (loaded) loaded = co_await sns_->load();
+  if (loaded) loaded = co_await api_gateway_->load();
+  if (loaded) loaded = co_await sqs_->load();
   if (loaded) loaded = co_await delivery_->start();
   if (loaded) events_->start(reactors_->at(0));
   if (loaded) lambda_->start_mappings();
@@ -344,7 +364,6 @@ Result<void> World::listen() {
                     .capabilities_json = capabilities_json_};
   own_api_ = std::make_unique<OwnApi>(std::move(parts));
   front_ = std::make_unique<Front>(clock_, FrontSettings(), *own_api_, *lambda_, *iam_);
-  platform_ = front_.get();
   front_->add_service("iam", iam_->iam_service());
   front_->add_service("sts", iam_->sts_service());
   for (auto& [service, policies] : resource_policies()) front_->add_resource_policies(service, policies);
@@ -353,10 +372,14 @@ Result<void> World::listen() {
   front_->add_service("scheduler", scheduler_->service());
   front_->add_service("sqs", sqs_->service());
   front_->add_service("sns", sns_->service());
+  front_->add_service("apigateway", api_gateway_->service());
+  front_->set_gateway(*gateway_);
   front_->add_open_door(
       {.is_for = &sns::Sns::is_open, .serve = [this](http::Request& request, http::ResponseWriter& response) {
          return sns_->serve_open(request, response);
        }});
+  front_->add_service("sqs", sqs_->service());
+  platform_ = front_.get();
   server_ = std::make_unique<http::Server>(
       *reactors_, http::ServerLimits{},
       [this](http::Request& request, http::ResponseWriter& response) { return front_->handle(request, response); });
@@ -415,6 +438,7 @@ void World::stop() {
   // What the dispatcher has cut off gives its events back.
   if (lambda_) run_on(reactors_->at(0), *scope_, "batches", [&] { return lambda_->join(); });
   if (delivery_) run_on(reactors_->at(0), *scope_, "attempts", [&] { return delivery_->join(); });
+  if (gateway_) run_on(reactors_->at(0), *scope_, "gateway", [&] { return gateway_->stop(); });
   if (launcher_) run_on(reactors_->at(0), *scope_, "launcher", [&] { return launcher_->shutdown(); });
   server_.reset();
   if (scope_) {
@@ -423,6 +447,8 @@ void World::stop() {
   }
   pool_.reset();
   if (reactors_) reactors_->stop();
+  api_gateway_.reset();
+  gateway_.reset();
   events_.reset();
   scheduler_.reset();
   sns_.reset();
