@@ -39,6 +39,9 @@ bench-events: build setup-tests ## Measure queues beside their raw engine, and a
 	@scripts/build release mayfly_queue_bench
 	@.venv/bin/python bench/bench_events.py
 
+fuzz: setup ## Fuzz every parser for ten minutes each (SECONDS=n for another time)
+	@scripts/fuzz $(or $(SECONDS),600)
+
 conformance: build setup-tests ## Replay recorded AWS calls and print a table per service
 	@.venv/bin/python tests/conformance/run.py
 
