@@ -9,6 +9,7 @@ import sys
 LAYERS = {
     "base": [],
     "http": ["base"],
+    "scan": ["base"],
     "store": ["base"],
     "sandbox": ["base"],
     "observe": ["base", "dispatch/invocation.h"],
@@ -20,8 +21,8 @@ LAYERS = {
     "aws": ["base", "http"],
     "gateway": ["base", "http", "identity"],
     "services": ["base", "http", "aws", "store", "dispatch", "delivery", "pattern", "schedule", "sandbox", "observe", "identity", "gateway"],
-    "cli": ["base", "http", "aws", "identity", "sandbox"],
-    "app": ["base", "http", "aws", "store", "dispatch", "delivery", "pattern", "schedule", "sandbox", "observe", "identity", "gateway", "services", "cli"],
+    "cli": ["base", "http", "aws", "identity", "sandbox", "scan"],
+    "app": ["base", "http", "aws", "store", "dispatch", "delivery", "pattern", "schedule", "sandbox", "observe", "identity", "gateway", "services", "cli", "scan"],
 }
 ASIO_HOMES = ("src/base/async.cpp", "src/base/asio_impl.cpp", "src/http/", "src/sandbox/", "src/dispatch/output_pipe.cpp")
 TIME_HOMES = ("src/base/clock.cpp", "src/cli/")

@@ -128,6 +128,13 @@ const std::vector<Setting>& settings() {
            "Refuse functions whose role does not exist in IAM or does not trust Lambda."),
       flag("gateway.allow_link_local", &Config::gateway_link_local,
            "Let HTTP integrations and token issuers be at link-local and cloud metadata addresses."),
+      text("scan.policy", &Config::scan_policy,
+           "What is done about known vulnerabilities and credentials in a package: off, warn (in the log) or refuse.",
+           [](const std::string& v) {
+             return v == "off" || v == "warn" || v == "refuse" ? std::string() : std::string("off, warn or refuse");
+           }),
+      text("scan.osv", &Config::scan_osv,
+           "Folder of OSV documents, read at start; without it nothing is known to be vulnerable."),
       secret("root_access_key_id", &Config::root_access_key_id, "Root access key id, in place of the generated one."),
       secret("root_secret_access_key", &Config::root_secret_access_key,
              "Root secret access key, in place of the generated one."),

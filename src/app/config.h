@@ -38,6 +38,8 @@ struct Config {
   std::uint32_t account_unreserved = 100;
   bool require_roles = false;
   bool gateway_link_local = false;
+  std::string scan_policy = "warn";  // off, warn, refuse
+  std::string scan_osv;
   std::string root_access_key_id;
   std::string root_secret_access_key;
 };

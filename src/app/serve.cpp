@@ -18,6 +18,7 @@
 #include "app/front.h"
 #include "app/gateway_ports.h"
 #include "app/own_api.h"
+#include "app/package_policy.h"
 #include "app/privileges.h"
 #include "app/test_clock.h"
 #include "base/log.h"
@@ -240,6 +241,9 @@ Result<void> World::start_services() {
       return iam_->role_trusts(role, "lambda.amazonaws.com");
     };
   }
+  auto inspect = package_policy(config_.scan_policy, config_.scan_osv);
+  if (!inspect) return std::unexpected(std::move(inspect.error()));
+  lambda_settings.inspect_package = std::move(*inspect);
   lambda_settings.check_runtime = [this](const std::string& runtime) -> Result<void> {
     const auto plan = runtimes_->plan(runtime, "");
     if (!plan) return std::unexpected(plan.error());
@@ -343,6 +347,7 @@ Awaitable<Result<void>> World::load_services() {
   if (loaded) loaded = co_await delivery_->start();
   if (loaded) events_->start(reactors_->at(0));
   if (loaded) lambda_->start_mappings();
+  if (loaded) lambda_->start_janitor(reactors_->at(0));
   if (loaded) scheduler_->start(reactors_->at(0));
   co_return loaded;
 }

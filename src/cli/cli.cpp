@@ -199,6 +199,14 @@ int run(int argc, char** argv, const Hooks& hooks) {
   delete_command->add_option("function", delete_name, "Name")->required();
   delete_command->add_flag("-y,--yes", yes, "Do not ask");
 
+  ScanOptions scan_options;
+  auto* scan_command =
+      client(app.add_subcommand("scan", "Look through a package: dependencies, vulnerabilities, credentials"));
+  scan_command->add_option("package", scan_options.what, "Folder, zip file, or the name of a function")->required();
+  scan_command->add_option("--osv", scan_options.osv, "Folder of OSV documents to look vulnerabilities up in")
+      ->check(CLI::ExistingDirectory);
+  scan_command->add_option("--sbom", scan_options.sbom, "Write a CycloneDX bill of materials to this file");
+
   ExplainOptions explain_options;
   auto* iam_command = app.add_subcommand("iam", "Look at who may do what");
   iam_command->require_subcommand(1);
@@ -263,6 +271,7 @@ int run(int argc, char** argv, const Hooks& hooks) {
   if (*tail_command) return events_tail(out, connection, tail_options);
   if (*replay_command) return events_replay(out, connection, replay_options);
   if (*delete_command) return remove(out, connection, delete_name, yes);
+  if (*scan_command) return scan_package(out, connection, scan_options);
   if (*explain_command) return explain(out, connection, explain_options);
   if (*schedule_ls) return list_schedules(out, connection, schedule_options);
   if (*schedule_show) return show_schedule(out, connection, schedule_options);

@@ -36,6 +36,12 @@ struct LogsOptions {
   int lines = 100;
 };
 
+struct ScanOptions {
+  std::string what;  // a folder or zip file, or the name of a function
+  std::string osv;   // a folder of OSV documents; "" : none
+  std::string sbom;  // where the bill of materials is written; "" : nowhere
+};
+
 struct ExplainOptions {
   std::string principal;  // ARN of a user or a role
   std::string action;     // "lambda:InvokeFunction"
@@ -98,6 +104,8 @@ int replay(const Output& out, const ConnectionOptions& connection, const InvokeO
 int list(const Output& out, const ConnectionOptions& connection);
 int logs(const Output& out, const ConnectionOptions& connection, const LogsOptions& options);
 int remove(const Output& out, const ConnectionOptions& connection, const std::string& name, bool yes);
+// Returns 1 where something was found.
+int scan_package(const Output& out, const ConnectionOptions& connection, const ScanOptions& options);
 int explain(const Output& out, const ConnectionOptions& connection, const ExplainOptions& options);
 int queue_list(const Output& out, const ConnectionOptions& connection);
 int queue_peek(const Output& out, const ConnectionOptions& connection, const PeekOptions& options);

@@ -9,6 +9,7 @@
 #include "base/encoding.h"
 #include "cli/commands.h"
 #include "cli/package.h"
+#include "scan/scanner.h"
 
 namespace mayfly::cli {
 namespace {
@@ -96,6 +97,10 @@ Result<json::value> deploy_with(const Output& out, const Connection& connection,
   if (!package) return std::unexpected(package.error());
   out.progress(
       fmt::format("packed {} file{}, {} bytes", package->files, package->files == 1 ? "" : "s", package->zip.size()));
+  if (const auto report = scan::scan_zip(package->zip, nullptr); report && !report->clean()) {
+    constexpr std::size_t kMostShown = 5;
+    out.note("warning: " + scan::describe(*report, kMostShown));
+  }
   const std::string zip = base64_encode(package->zip);
   const auto existing = send_json(connection, {.target = function_path(name, "/configuration")});
   if (!existing && existing.error().code != ErrorCode::kNotFound) return existing;

@@ -92,14 +92,26 @@ Awaitable<aws::ApiResult<StoredCode>> store_code(Core& core, std::string zip) {
   stored.bytes = static_cast<std::int64_t>(bytes->size());
   const auto limits = core.limits;
   const auto folder = core.settings.code_directory;
-  std::function<Result<std::string>()> work = [bytes, limits, folder]() -> Result<std::string> {
+  auto hold = std::make_shared<PackagesInHand::Hold>();
+  PackagesInHand& packages = core.packages;
+  const auto inspect = core.settings.inspect_package;
+  std::function<Result<std::string>()> work = [bytes, limits, folder, hold, inspect,
+                                               &packages]() -> Result<std::string> {
+    if (inspect) {
+      auto accepted = check_package(*bytes, limits);
+      if (!accepted) return std::unexpected(std::move(accepted.error()));
+      if (auto fit = inspect(*bytes); !fit) return std::unexpected(std::move(fit.error()));
+    }
     auto digest = sha256(*bytes);
+    *hold = packages.hold(hex_encode(digest));
+    if (!*hold) return fail(ErrorCode::kConflict, "this very package is being removed; try again");
     auto done = unpack_package(*bytes, limits, folder + "/" + hex_encode(digest));
     if (!done) return std::unexpected(std::move(done.error()));
     return digest;
   };
   auto digest = co_await core.pool.run<std::string>(std::move(work));
   if (!digest) {
+    if (digest.error().code == ErrorCode::kForbidden) co_return refuse_parameter(digest.error().message);
     if (digest.error().code == ErrorCode::kTooLarge) {
       co_return refuse_parameter(
           fmt::format("Unzipped size must be smaller than {} bytes", core.limits.unzipped_bytes));
@@ -116,6 +128,7 @@ Awaitable<aws::ApiResult<StoredCode>> store_code(Core& core, std::string zip) {
   }
   stored.sha_hex = hex_encode(*digest);
   stored.sha_base64 = base64_encode(*digest);
+  stored.hold = std::move(*hold);
   auto put = co_await core.blobs.put(std::move(*bytes));
   if (!put) co_return refuse_internal(put.error());
   co_return stored;

@@ -12,8 +12,10 @@
 #include "base/async.h"
 #include "delivery/delivery.h"
 #include "services/lambda/code_package.h"
+#include "services/lambda/janitor.h"
 #include "services/lambda/lambda.h"
 #include "services/lambda/mappings.h"
+#include "services/lambda/packages_in_hand.h"
 #include "services/lambda/tables.h"
 #include "store/blob.h"
 
@@ -32,6 +34,8 @@ struct Core {
   Tables tables;
   std::string link_key;  // of this run; links to code end with it
   Scope streams{"streamed invocations"};
+  PackagesInHand packages;
+  Janitor janitor;
   Scope polls{"event source mappings"};
   Mappings mappings;
   // Null until deliver_through(): asynchronous invocations are refused then.
@@ -82,6 +86,7 @@ struct StoredCode {
   std::string sha_hex;
   std::string sha_base64;
   std::int64_t bytes = 0;
+  PackagesInHand::Hold hold;  // until a record names it
 };
 Awaitable<aws::ApiResult<StoredCode>> store_code(Core& core, std::string zip);
 // Unpacks what a stored package is missing on this machine.

@@ -105,10 +105,10 @@ Awaitable<Result<void>> Lambda::load() {
   std::error_code error;
   std::filesystem::create_directories(core.settings.code_directory, error);
   if (error) co_return fail(ErrorCode::kIo, "creating the folder for code: " + error.message());
-  // A server that was killed while it unpacked left these behind; nobody else writes here.
+  // A server that was killed while it unpacked or removed left these behind; nobody else writes here.
   for (const auto& entry : std::filesystem::directory_iterator(core.settings.code_directory, error)) {
     std::error_code ignored;
-    if (entry.path().filename().string().starts_with(".unpacking-")) std::filesystem::remove_all(entry.path(), ignored);
+    if (entry.path().filename().string().starts_with('.')) std::filesystem::remove_all(entry.path(), ignored);
   }
   auto loaded = co_await core.tables.load();
   if (!loaded) co_return std::unexpected(std::move(loaded.error()));
@@ -118,7 +118,7 @@ Awaitable<Result<void>> Lambda::load() {
     auto restored = co_await restore_code(core, std::move(sha));
     if (!restored) co_return std::unexpected(std::move(restored.error()));
   }
-  co_return Result<void>();
+  co_return co_await core.janitor.sweep(core, Janitor::Patience::kNone);
 }
 
 void Lambda::read_from(std::string service, std::unique_ptr<EventSources> sources, Reactors& reactors) {
@@ -127,7 +127,14 @@ void Lambda::read_from(std::string service, std::unique_ptr<EventSources> source
 
 void Lambda::start_mappings() { impl_->core.mappings.start_all(impl_->core); }
 
+void Lambda::start_janitor(Reactor& reactor) {
+  auto& core = impl_->core;
+  const std::function<Awaitable<void>()> task = [&core] { return core.janitor.run(core); };
+  core.polls.spawn(reactor, "unused packages", task);
+}
+
 Awaitable<void> Lambda::join() {
+  impl_->core.janitor.stop();
   impl_->core.polls.stop();
   co_await impl_->core.polls.join();
 }

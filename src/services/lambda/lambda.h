@@ -1,7 +1,8 @@
 // The Lambda service: control plane, invocations, function URLs, links to code.
 //
 // Operation.   Records live in memory (Tables) and in the store; every change is one durable compare-and-set before it
-//              is acknowledged. Packages go to the blob store and are unpacked once to <code_directory>/<sha256>/.
+//              is acknowledged. Packages go to the blob store and are unpacked once to <code_directory>/<sha256>/,
+//              until no function and no layer names them (see janitor.h).
 // Concurrency. Any reactor; nothing is locked across a wait.
 // Limits.      AWS's own: 50 MB zipped, 250 MB unzipped, 6 MB payloads, 50 tags, 5 layers, 4 KB of environment.
 // Recovery.    load() reads all records and unpacks again what is missing in the code folder.
@@ -35,6 +36,8 @@ struct LambdaSettings {
   std::uint32_t account_concurrency = 1000;
   // Whether Lambda may assume a role; a function with another one is refused. Empty: every role is taken.
   std::function<bool(const std::string& role_arn)> role_is_usable;
+  // Looks into a package before it is accepted, on the pool; an error refuses it with its message. Empty: no look.
+  std::function<Result<void>(std::string_view zip)> inspect_package;
   // Asked when a function is created or its runtime changes; an error refuses it with its message. Empty: no question.
   std::function<Result<void>(const std::string& runtime)> check_runtime;
 };
@@ -60,6 +63,8 @@ class Lambda {
   void read_from(std::string service, std::unique_ptr<EventSources> sources, Reactors& reactors);
   // Starts the mappings that are enabled. After load(), when their sources are there.
   void start_mappings();
+  // Packages that nothing names any more are removed from now on. After load().
+  void start_janitor(Reactor& reactor);
 
   // Function URLs. Hosts are "<id>.lambda-url.<region>.<url_domain>[:port]".
   [[nodiscard]] bool is_function_url_host(std::string_view host) const;

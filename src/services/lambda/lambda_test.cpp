@@ -19,6 +19,37 @@ TEST_F(LambdaService, ACreatedFunctionIsPendingThenActiveAndSurvivesARestart) {
   EXPECT_TRUE(std::filesystem::exists(folder_ / sha / "index.py")) << "code is unpacked again";
 }
 
+TEST_F(LambdaService, PackagesThatNothingNamesAreRemovedAfterAnHourAndAtStart) {
+  const auto sha_of = [&](const json::value& created) {
+    return hex_encode(*base64_decode(get_string(created, "CodeSha256")));
+  };
+  const auto kept = sha_of(create("kept", "", 201));
+  const auto gone = sha_of(create("gone", "", 201));
+  lambda_->start_janitor(reactor_);
+  call("DELETE", "/2015-03-31/functions/gone", "", 204);
+  const auto pass_an_hour = [&] {
+    clock_.advance(std::chrono::hours(1));
+    // A sweep works on the pool's threads.
+    for (int i = 0; i < 1000; ++i) run([]() -> Awaitable<void> { co_return; });
+  };
+  pass_an_hour();
+  EXPECT_TRUE(std::filesystem::exists(folder_ / gone)) << "an instance may be running it";
+  const auto again = sha_of(create("again", "", 201));
+  call("DELETE", "/2015-03-31/functions/again", "", 204);
+  for (int i = 0; i < 100 && std::filesystem::exists(folder_ / gone); ++i) pass_an_hour();
+  EXPECT_FALSE(std::filesystem::exists(folder_ / gone));
+  EXPECT_FALSE(blob_.blobs.contains(gone));
+  EXPECT_TRUE(std::filesystem::exists(folder_ / kept / "index.py"));
+  EXPECT_TRUE(blob_.blobs.contains(kept));
+  const auto last = sha_of(create("last", "", 201));
+  call("DELETE", "/2015-03-31/functions/last", "", 204);
+  stop();
+  start();
+  EXPECT_FALSE(std::filesystem::exists(folder_ / last)) << "nothing runs at start";
+  EXPECT_FALSE(blob_.blobs.contains(again));
+  EXPECT_TRUE(blob_.blobs.contains(kept));
+}
+
 TEST_F(LambdaService, NamesAreTakenOnceAndMissingOnesSaySo) {
   create("one", "", 201);
   EXPECT_EQ(get_string(create("one", "", 409), "message"), "Function already exist: one");

@@ -81,7 +81,11 @@ class FakeBlob final : public store::Blob {
     blobs.erase(id.str());
     co_return Result<void>();
   }
-  Awaitable<Result<std::vector<store::BlobId>>> list() override { co_return std::vector<store::BlobId>(); }
+  Awaitable<Result<std::vector<store::BlobId>>> list() override {
+    std::vector<store::BlobId> out;
+    for (const auto& [id, bytes] : blobs) out.emplace_back(id);
+    co_return out;
+  }
 };
 
 class FakeInvoker final : public Invoker {
