@@ -33,7 +33,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 
   aws::Secret secret;
   secret.secret_access_key = "secret";
-  const aws::CredentialLookup any = [&](std::string_view, std::string_view) { return std::optional(secret); };
+  const aws::CredentialLookup any = [&](std::string_view) { return std::optional(secret); };
   [[maybe_unused]] const auto verified = aws::verify(head, "", SystemTime(), any, {});
   [[maybe_unused]] const auto decoded = aws::decode_chunked_payload(head, text, secret);
   const auto route = protocol->route(head);

@@ -80,11 +80,13 @@ bool Advisories::add(std::string_view text) {
           if (version.is_string()) add_event(std::string(kind), std::string(version.get_string()), events);
         }
       }
-      std::ranges::stable_sort(events, [&](const Event& a, const Event& b) {
+      std::ranges::sort(events, [&](const Event& a, const Event& b) {
         // "0" as the version of an introduction is below every version, and "*" as a limit above.
         if ((a.version == "0") != (b.version == "0")) return a.version == "0";
         if ((a.version == "*") != (b.version == "*")) return b.version == "*";
-        return compare_versions(*ecosystem, a.version, b.version) < 0;
+        const auto order = compare_versions(*ecosystem, a.version, b.version);
+        // What is fixed and introduced in the same version counts as affected.
+        return order == 0 ? a.kind > b.kind : order < 0;
       });
     }
     by_package_[{*ecosystem, std::move(name)}].push_back(std::move(affected));
