@@ -35,9 +35,13 @@ format: ## Format the sources in place
 bench: build setup-tests ## Measure cold and warm invokes beside the machine's floor
 	@.venv/bin/python bench/bench.py
 
-bench-events: build setup-tests ## Measure queues beside their raw engine, and a backlog as it grows
-	@scripts/build release mayfly_queue_bench
+bench-events: build setup-tests ## Measure queues, rules, schedules and what fires, beside their floors
+	@scripts/build release mayfly_queue_bench mayfly_pattern_bench sqs_load
 	@.venv/bin/python bench/bench_events.py
+	@.venv/bin/python bench/sqs.py
+	@.venv/bin/python bench/events.py latency
+	@.venv/bin/python bench/events.py schedules
+	@build/release/src/pattern/mayfly_pattern_bench
 
 fuzz: setup ## Fuzz every parser for ten minutes each (SECONDS=n for another time)
 	@scripts/fuzz $(or $(SECONDS),600)

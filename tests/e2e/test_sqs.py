@@ -5,12 +5,16 @@ import hashlib
 import json
 import os
 import pathlib
+import socket
 import struct
 import subprocess
 import sys
 import threading
 import time
 
+import botocore.auth
+import botocore.awsrequest
+import botocore.credentials
 import botocore.exceptions
 import pytest
 
@@ -138,6 +142,30 @@ def test_long_polls_wake_at_once_and_end_with_the_server(new_server, tools):
             assert "Messages" not in waiting.result(10)
         except botocore.exceptions.BotoCoreError:
             pass  # The server went before it saw the request.
+
+
+def abandon_a_long_poll(server, url):
+    """Asks for a message, waits for none, and goes."""
+    body = json.dumps({"QueueUrl": url, "WaitTimeSeconds": 20, "VisibilityTimeout": 600})
+    request = botocore.awsrequest.AWSRequest(method="POST", url=server.endpoint + "/", data=body, headers={
+        "Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": "AmazonSQS.ReceiveMessage"})
+    botocore.auth.SigV4Auth(botocore.credentials.Credentials("test", "test"), "sqs", "us-east-1").add_auth(request)
+    head = "".join(f"{name}: {value}\r\n" for name, value in request.headers.items())
+    with socket.create_connection(("127.0.0.1", server.port)) as connection:
+        connection.sendall(f"POST / HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nContent-Length: {len(body)}\r\n{head}\r\n{body}".encode())
+        connection.settimeout(0.3)
+        with pytest.raises(TimeoutError):
+            connection.recv(1)
+
+
+def test_what_comes_for_a_client_that_has_gone_is_there_for_the_next_one(sqs, server):
+    url = sqs.create_queue(QueueName="abandoned")["QueueUrl"]
+    for _ in range(3):
+        abandon_a_long_poll(server, url)
+    sqs.send_message(QueueUrl=url, MessageBody="not lost")
+    began = time.monotonic()
+    [message] = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=10)["Messages"]
+    assert message["Body"] == "not lost" and time.monotonic() - began < 5
 
 
 def test_dead_letters_and_their_way_back(sqs, tools):
