@@ -1,11 +1,13 @@
-// Operation.   append() puts the line into a queue; the writer's thread takes all that waits, adds each line to its
-//              group's file, writes the files, and then calls the followers.
+// Operation.   append() puts the line into a queue; the writer's thread lets lines gather for a moment, takes all that
+//              waits, adds each line to its group's file, writes the files, and then calls the followers. So the line
+//              of an invocation wakes no thread while others come, and one write holds many.
 // Concurrency. Any thread appends, reads, follows and removes. Files are touched by the writer's thread only.
 // Limits.      65,536 lines and 64 MiB waiting, 128 files open; a line beyond 256 KiB is cut. What does not fit is
 //              counted in dropped() and said in the server's log, at most once for each pass of the writer.
 #include "observe/log_store.h"
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <map>
@@ -26,6 +28,8 @@ namespace {
 constexpr std::size_t kMaxWaiting = 65'536;
 constexpr std::size_t kMaxWaitingBytes = 64UL * 1024 * 1024;
 constexpr std::size_t kMaxOpenGroups = 128;
+// Long beside an invocation, short for somebody who follows a log.
+constexpr std::chrono::milliseconds kGather{20};
 constexpr std::uint64_t kMinBytesPerGroup = 4'096;
 
 struct Item {
@@ -57,6 +61,7 @@ struct LogStore::Impl {
   }
 
   void append(LogLine line) {
+    bool asleep = false;
     {
       std::lock_guard lock(mutex);
       const std::size_t bytes = bytes_of(line);
@@ -67,8 +72,10 @@ struct LogStore::Impl {
       queued_bytes += bytes;
       queue.push_back({.line = std::move(line), .remove_group = false});
       ++appended;
+      asleep = std::exchange(idle, false);
+      if (queue.size() == kMaxWaiting / 2 || queued_bytes > kMaxWaitingBytes / 2) asleep = hurry = true;
     }
-    wake.notify_one();
+    if (asleep) wake.notify_one();
   }
 
   // Goes the way of the lines, so that it comes after those appended before; it is not dropped, for it makes room.
@@ -79,6 +86,7 @@ struct LogStore::Impl {
       item.line.group = group;
       item.remove_group = true;
       ++appended;
+      hurry = true;
     }
     wake.notify_one();
   }
@@ -86,6 +94,8 @@ struct LogStore::Impl {
   void flush() {
     std::unique_lock lock(mutex);
     const std::uint64_t until = appended;
+    hurry = true;
+    wake.notify_one();
     written.wait(lock, [&] { return processed >= until; });
   }
 
@@ -94,10 +104,14 @@ struct LogStore::Impl {
       std::deque<Item> batch;
       {
         std::unique_lock lock(mutex);
+        idle = queue.empty();
         wake.wait(lock, [this] { return stopping || !queue.empty(); });
+        idle = false;
         if (queue.empty()) return;
+        wake.wait_for(lock, kGather, [this] { return stopping || hurry; });
         batch.swap(queue);
         queued_bytes = 0;
+        hurry = false;
       }
       write(batch);
       {
@@ -118,8 +132,8 @@ struct LogStore::Impl {
         std::filesystem::remove_all(folder_of(item.line.group), ignored);
         continue;
       }
-      item.line.message = valid_utf8(item.line.message, kMaxMessageBytes);
-      item.line.stream = valid_utf8(item.line.stream, 1'024);
+      make_valid_utf8(item.line.message, kMaxMessageBytes);
+      make_valid_utf8(item.line.stream, 1'024);
       LogFiles& files = files_of(item.line.group, touched);
       note(files, files.add(encode_line(item.line)));
       touched.insert(item.line.group);
@@ -172,6 +186,8 @@ struct LogStore::Impl {
   std::uint64_t appended = 0;
   std::uint64_t processed = 0;
   bool stopping = false;
+  bool idle = false;   // the writer waits for the first line
+  bool hurry = false;  // somebody waits for what is queued, or the queue fills
 
   // The writer's thread only.
   std::map<std::string, LogFiles> open_groups;
@@ -199,6 +215,7 @@ LogStore::~LogStore() = default;
 void LogStore::append(LogLine line) { impl_->append(std::move(line)); }
 
 Result<std::vector<LogLine>> LogStore::read(const std::string& group, SystemTime since, std::size_t limit) const {
+  impl_->flush();  // who has seen an answer finds its lines
   return read_log_files(impl_->folder_of(group), group, since, limit);
 }
 

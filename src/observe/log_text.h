@@ -16,6 +16,8 @@ std::string folder_name(std::string_view group);
 // At most `limit` bytes of valid UTF-8: what is malformed becomes U+FFFD, for functions print any bytes and the files
 // are JSON.
 std::string valid_utf8(std::string_view text, std::size_t limit);
+// The same in place, where most lines are plain ASCII and need no copy.
+void make_valid_utf8(std::string& text, std::size_t limit);
 // One JSON object and its line end: {"t":<microseconds>,"s":<stream>,"m":<message>}.
 std::string encode_line(const LogLine& line);
 // nullopt for what encode_line did not write whole.
