@@ -1,6 +1,7 @@
 #include "aws/sigv4_canonical.h"
 
 #include <algorithm>
+#include <unordered_map>
 #include <utility>
 
 #include "base/crypto.h"
@@ -107,10 +108,20 @@ std::string Scope::text() const {
 }
 
 std::string signing_key(std::string_view secret_access_key, const Scope& scope) {
+  // The same for a client's whole day, and four of the five digests of a signature. Kept by thread, so that no lock is
+  // taken; forgotten as a whole at its bound, which a server with few clients never meets.
+  constexpr std::size_t kKept = 256;
+  thread_local std::unordered_map<std::string, std::string> kept;
+  std::string name(secret_access_key);
+  for (const std::string* part : {&scope.date, &scope.region, &scope.service}) name.append("\n").append(*part);
+  if (const auto found = kept.find(name); found != kept.end()) return found->second;
   auto key = hmac_sha256("AWS4" + std::string(secret_access_key), scope.date);
   key = hmac_sha256(key, scope.region);
   key = hmac_sha256(key, scope.service);
-  return hmac_sha256(key, kTerminator);
+  key = hmac_sha256(key, kTerminator);
+  if (kept.size() >= kKept) kept.clear();
+  kept.emplace(std::move(name), key);
+  return key;
 }
 
 std::string string_to_sign(std::string_view date_time, const Scope& scope, std::string_view canonical) {

@@ -85,7 +85,7 @@ std::string bytewise(std::string pattern) {
 
 // Compiled once for each pattern and kept: the set of patterns is that of the models. Keyed by content, as tests make
 // models at run time.
-const boost::regex* compiled(std::string_view pattern) {
+const boost::regex* compile_once(std::string_view pattern) {
   static std::mutex mutex;
   static std::map<std::string, std::unique_ptr<const boost::regex>, std::less<>> cache;
   const std::lock_guard lock(mutex);
@@ -101,6 +101,15 @@ const boost::regex* compiled(std::string_view pattern) {
     made = nullptr;
   }
   return cache.emplace(std::string(pattern), std::move(made)).first->second.get();
+}
+
+// Each thread's own view of the set, so that requests do not meet at its lock. What is compiled is never freed.
+const boost::regex* compiled(std::string_view pattern) {
+  thread_local std::map<std::string, const boost::regex*, std::less<>> known;
+  if (const auto found = known.find(pattern); found != known.end()) return found->second;
+  const auto* regex = compile_once(pattern);
+  known.emplace(std::string(pattern), regex);
+  return regex;
 }
 
 std::string lower_first(std::string_view name) {
@@ -145,13 +154,13 @@ class Check {
   void structure(const ShapeModel& shape, const json::object& object, const std::string& path, const Call* call) {
     for (std::size_t i = 0; i < shape.members.size(); ++i) {
       const auto& member = shape.members[i];
-      auto name = path.empty() ? lower_first(member.name) : path + "." + lower_first(member.name);
       if (call != nullptr && static_cast<int>(i) == shape.payload && call->payload) continue;
       const auto* value = object.if_contains(member.name);
-      if (value == nullptr || value->is_null()) {
-        if (member.required)
-          found_.push_back(
-              fmt::format("Value null at '{}' failed to satisfy constraint: Member must not be null", name));
+      const bool missing = value == nullptr || value->is_null();
+      if (missing && !member.required) continue;
+      const auto name = path.empty() ? lower_first(member.name) : path + "." + lower_first(member.name);
+      if (missing) {
+        found_.push_back(fmt::format("Value null at '{}' failed to satisfy constraint: Member must not be null", name));
         continue;
       }
       check(*member.shape, *value, name);
