@@ -53,6 +53,8 @@ class Reactor {
   TimerId call_at(SteadyTime when, std::function<void()> callback);
   void cancel_timer(TimerId id);
 
+  // Goes on after what is ready to run now.
+  Awaitable<void> yield();
   Awaitable<void> sleep_until(SteadyTime when);
   Awaitable<void> sleep_for(std::chrono::nanoseconds duration);
 

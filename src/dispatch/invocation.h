@@ -98,6 +98,7 @@ struct Outcome {
   std::string log_tail;  // the last 4 KiB of this invocation's lines with START, END, REPORT
   std::string instance_id;
   std::string stream_error_type;  // error trailer of a stream that failed midway
+  Reactor* served_on = nullptr;   // the instance's; null where none ran it
   bool cold_start = false;
   std::optional<ColdStart> cold;  // where it was one and the initialization succeeded
   SystemTime started_at;

@@ -13,22 +13,48 @@ constexpr std::uint64_t kDiscardBytes = 256UL * 1024;
 // a moment first.
 constexpr std::uint64_t kLingerBytes = 4UL * 1024 * 1024;
 constexpr std::chrono::seconds kLingerTime{2};
+// Requests in a row that were worked on by one other reactor before the connection goes there.
+constexpr unsigned kMovesAfter = 4;
 
 }  // namespace
 
-Connection::Connection(std::shared_ptr<ConnectionGroup> group, Reactor& reactor, std::unique_ptr<Stream> stream)
-    : group_(std::move(group)), reactor_(reactor), stream_(std::move(stream)), parser_(group_->limits.header_bytes) {}
+Connection::Connection(std::shared_ptr<ConnectionGroup> group, Reactor& reactor, std::unique_ptr<Stream> stream,
+                       Arrival arrival)
+    : group_(std::move(group)),
+      reactor_(reactor),
+      stream_(std::move(stream)),
+      parser_(group_->limits.header_bytes),
+      arrival_(arrival) {}
 
 Awaitable<void> Connection::run() {
-  set_deadline(group_->limits.header_timeout);
+  const auto& limits = group_->limits;
+  set_deadline(arrival_ == Arrival::kMoved ? limits.idle_timeout : limits.header_timeout);
   bool alive = true;
   if (stream_->is_tls()) alive = (co_await stream_->handshake()).has_value();
-  while (alive) alive = co_await serve_one();
+  while (alive) {
+    alive = co_await serve_one();
+    if (alive && move_away()) alive = false;
+  }
   stream_->close();
   // The watch uses this object: it ends as soon as its read sees the stream closed.
   while (reading_) static_cast<void>(co_await read_done_.wait_until(kNoDeadline));
   if (timer_) reactor_.cancel_timer(*timer_);
   timer_.reset();
+}
+
+void Connection::prefer(Reactor& reactor) {
+  if (&reactor == &reactor_ || preferred_ != &reactor) preferences_ = 0;
+  preferred_ = &reactor == &reactor_ ? nullptr : &reactor;
+  if (preferred_ != nullptr) ++preferences_;
+}
+
+bool Connection::move_away() {
+  if (preferences_ < kMovesAfter || !group_->may_move || group_->draining) return false;
+  if (reading_ || input_ended_ || !buffered().empty()) return false;
+  auto stream = stream_->move_to(*preferred_);
+  if (!stream) return false;
+  spawn_connection(group_, *preferred_, std::move(stream), Arrival::kMoved);
+  return true;
 }
 
 Awaitable<void> Connection::run_refused() {

@@ -29,6 +29,7 @@ struct ConnectionGroup {
   ConnectionGroup(ServerLimits the_limits, Handler the_handler) : limits(the_limits), handler(std::move(the_handler)) {}
   const ServerLimits limits;
   const Handler handler;
+  bool may_move = false;           // connections may go to another reactor; set before the first listener
   std::function<void()> accepted;  // set before the first listener; may be empty
   std::atomic<bool> draining{false};
 
@@ -39,9 +40,15 @@ struct ConnectionGroup {
   Signal all_ended;
 };
 
+enum class Arrival : std::uint8_t { kAccepted, kMoved };
+
+// Runs a connection on its reactor, counted by the group. From any thread.
+void spawn_connection(const std::shared_ptr<ConnectionGroup>& group, Reactor& reactor, std::unique_ptr<Stream> stream,
+                      Arrival arrival);
+
 class Connection final : public Request, public ResponseWriter, public std::enable_shared_from_this<Connection> {
  public:
-  Connection(std::shared_ptr<ConnectionGroup> group, Reactor& reactor, std::unique_ptr<Stream> stream);
+  Connection(std::shared_ptr<ConnectionGroup> group, Reactor& reactor, std::unique_ptr<Stream> stream, Arrival arrival);
   ~Connection() override = default;
 
   // Until the connection is closed. The caller keeps this object alive for as long.
@@ -66,12 +73,15 @@ class Connection final : public Request, public ResponseWriter, public std::enab
   Awaitable<Result<void>> finish() override;
   bool started() const override { return sent_ != Sent::kNothing; }
   void on_peer_closed(std::function<void()> callback) override;
+  bool peer_is_there() override { return !input_ended_ && (!buffered().empty() || stream_->peer_is_there()); }
+  void prefer(Reactor& reactor) override;
 
  private:
   enum class Sent : std::uint8_t { kNothing, kHead, kAll };
 
   // connection.cpp: the loop.
   Awaitable<bool> serve_one();
+  bool move_away();  // true when the connection goes on elsewhere
   Awaitable<bool> read_head();
   void forget_head();
   Awaitable<bool> run_handler();
@@ -135,6 +145,9 @@ class Connection final : public Request, public ResponseWriter, public std::enab
   bool close_after_ = false;
   bool idle_ = false;
   bool in_handler_ = false;
+  const Arrival arrival_;
+  Reactor* preferred_ = nullptr;  // where the last requests were worked on, if elsewhere
+  unsigned preferences_ = 0;      // how many of them
   std::function<void()> on_closed_;
   std::string output_;  // the head, reused
 };

@@ -141,17 +141,22 @@ void Listener::begin_connection(Reactor& reactor, asio::ip::tcp::socket socket) 
   std::unique_ptr<Stream> stream =
       tls_ ? make_tls_stream(std::move(socket), tls_) : make_plain_stream(std::move(socket));
   if (group_->accepted) group_->accepted();
-  auto connection = std::make_shared<Connection>(group_, reactor, std::move(stream));
+  spawn_connection(group_, reactor, std::move(stream), Arrival::kAccepted);
+}
+
+void spawn_connection(const std::shared_ptr<ConnectionGroup>& group, Reactor& reactor, std::unique_ptr<Stream> stream,
+                      Arrival arrival) {
+  auto connection = std::make_shared<Connection>(group, reactor, std::move(stream), arrival);
   bool refused = false;
   {
-    std::lock_guard lock(group_->mutex);
-    refused = group_->connections.size() >= group_->limits.connections;
+    std::lock_guard lock(group->mutex);
+    // One that moves is counted twice for a moment.
+    refused = arrival == Arrival::kAccepted && group->connections.size() >= group->limits.connections;
     // Refusing politely takes a moment each, so that is bounded too.
-    if (refused && group_->tasks > 2 * group_->limits.connections + 64) return;
-    if (!refused) group_->connections.emplace(connection.get(), connection);
-    ++group_->tasks;
+    if (refused && group->tasks > 2 * group->limits.connections + 64) return;
+    if (!refused) group->connections.emplace(connection.get(), connection);
+    ++group->tasks;
   }
-  auto group = group_;
   auto work = refused ? connection->run_refused() : connection->run();
   asio::co_spawn(reactor.io(), std::move(work), [group, connection](const std::exception_ptr& error) {
     if (error) log(Level::kError, "an exception left an HTTP connection");

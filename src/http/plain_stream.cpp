@@ -5,9 +5,11 @@
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/error.hpp>
+#include <boost/asio/io_context.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <cerrno>
 
+#include "base/fd.h"
 #include "http/transport.h"
 
 namespace mayfly::http {
@@ -46,6 +48,9 @@ class PlainStream final : public Stream {
     socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
     socket_.native_non_blocking(true, ignored);
   }
+
+  PlainStream(asio::ip::tcp::socket socket, std::string peer_address)
+      : socket_(std::move(socket)), peer_address_(std::move(peer_address)) {}
 
   Awaitable<Result<void>> handshake() override { co_return Result<void>(); }
 
@@ -111,6 +116,22 @@ class PlainStream final : public Stream {
     error_code ignored;
     socket_.set_option(asio::socket_base::linger(true, 0), ignored);
     socket_.close(ignored);
+  }
+  bool peer_is_there() override {
+    char byte = 0;
+    const ssize_t got = ::recv(socket_.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    return got > 0 || (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR));
+  }
+  std::unique_ptr<Stream> move_to(Reactor& reactor) override {
+    error_code error;
+    const auto protocol = peer_address_.starts_with('[') ? asio::ip::tcp::v6() : asio::ip::tcp::v4();
+    UniqueFd fd(socket_.release(error));
+    if (error) return nullptr;
+    asio::ip::tcp::socket socket(reactor.io());
+    socket.assign(protocol, fd.get(), error);
+    // It is let go of in any case: where the other side cannot take it, the connection ends.
+    if (!error) static_cast<void>(fd.release());
+    return std::make_unique<PlainStream>(std::move(socket), std::move(peer_address_));
   }
   const std::string& peer_address() const override { return peer_address_; }
   bool is_tls() const override { return false; }

@@ -24,7 +24,9 @@ std::vector<std::shared_ptr<Connection>> connections_of(const ConnectionGroup& g
 
 struct Server::Impl {
   Impl(Reactors& the_reactors, ServerLimits limits, Handler handler)
-      : reactors(the_reactors), group(std::make_shared<ConnectionGroup>(limits, std::move(handler))) {}
+      : reactors(the_reactors), group(std::make_shared<ConnectionGroup>(limits, std::move(handler))) {
+    group->may_move = true;
+  }
   Reactors& reactors;
   std::shared_ptr<ConnectionGroup> group;
   std::mutex mutex;

@@ -65,6 +65,11 @@ class ResponseWriter {
   // Calls `callback` once, on the connection's reactor, if the peer closes while the handler runs. Cleared when the
   // handler returns.
   virtual void on_peer_closed(std::function<void()> callback) = 0;
+  // Whether the peer's end has not been seen: one look at the socket, for a handler that has waited for long.
+  [[nodiscard]] virtual bool peer_is_there() { return true; }
+  // Where the request was worked on. A connection whose requests are, one after the other, worked on elsewhere goes
+  // there between two of them: each then needs no message from one reactor to another.
+  virtual void prefer(Reactor& reactor) { static_cast<void>(reactor); }
 };
 
 using Handler = std::function<Awaitable<void>(Request&, ResponseWriter&)>;

@@ -30,6 +30,10 @@ class Stream {
   virtual void cancel() = 0;  // what is under way ends with kCancelled
   virtual void close() = 0;   // and no more of it
   virtual void abort() = 0;   // close, and let the peer see a reset
+  // False once the peer sends no more and all that it sent was read.
+  virtual bool peer_is_there() { return true; }
+  // The same bytes on another reactor, while nothing is under way; null where that cannot be, and this one stays.
+  virtual std::unique_ptr<Stream> move_to(Reactor&) { return nullptr; }
   [[nodiscard]] virtual const std::string& peer_address() const = 0;
   [[nodiscard]] virtual bool is_tls() const = 0;
 };

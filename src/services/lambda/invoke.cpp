@@ -123,6 +123,7 @@ Awaitable<aws::ApiResult<wire::InvocationResponse>> invoke(Core& core, const aws
   }
   auto outcome = co_await core.invoker.invoke(std::move(prepared->resolved.target), std::move(prepared->invocation));
   if (!outcome) co_return std::unexpected(invocation_error(outcome.error()));
+  if (context.response != nullptr && outcome->served_on != nullptr) context.response->prefer(*outcome->served_on);
   out.StatusCode = 200;
   out.ExecutedVersion = std::move(outcome->executed_version);
   if (!outcome->function_error.empty()) out.FunctionError = std::move(outcome->function_error);
