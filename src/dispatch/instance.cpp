@@ -270,32 +270,29 @@ void Instance::init_error(std::string error_type, std::string payload) {
 
 // ---- The runtime asks -----------------------------------------------------------------------------------------------
 
-Awaitable<std::optional<Delivery>> Instance::next(std::shared_ptr<NextCall> call) {
+Awaitable<std::optional<Delivery>> Instance::next(NextCall& call) {
   // A runtime that asks again on another connection has given the first up.
-  if (waiting_call_) {
+  if (waiting_call_ != nullptr) {
     waiting_call_->gone = true;
     events_.notify_all();
   }
-  waiting_call_ = call;
+  waiting_call_ = &call;
   clear_timer(take_timer_);
   if (!ready_ && !closing_) became_ready();
   // A runtime about to be killed hears nothing, so that it does not write of an error that is none into its log.
-  while (!call->gone && !down_ && (closing_ || !ticket_)) co_await events_.wait_until(kNoDeadline);
-  if (waiting_call_ == call) waiting_call_.reset();
-  if (call->gone || down_ || delivered_) co_return std::nullopt;
+  while (!call.gone && !down_ && (closing_ || !ticket_)) co_await events_.wait_until(kNoDeadline);
+  if (waiting_call_ == &call) waiting_call_ = nullptr;
+  if (call.gone || down_ || delivered_) co_return std::nullopt;
+  if (!call.writer.peer_is_there()) {
+    // The runtime is ending, or has given this connection up and asks again on another.
+    set_timer(take_timer_, reactor_.steady_now() + kTakeTimeout, &Instance::not_taken);
+    co_return std::nullopt;
+  }
   mark_delivered();
   std::optional<Delivery> delivery(std::in_place);
   delivery->ticket = ticket_;
   delivery->deadline = started_at_ + duration_cast<microseconds>(target_->timeout);
   co_return delivery;
-}
-
-void Instance::next_call_gone(const std::shared_ptr<NextCall>& call) {
-  call->gone = true;
-  if (waiting_call_ != call) return;
-  waiting_call_.reset();
-  if (ticket_ && !delivered_) set_timer(take_timer_, reactor_.steady_now() + kTakeTimeout, &Instance::not_taken);
-  events_.notify_all();
 }
 
 void Instance::deliver(const TicketPtr& ticket) {
@@ -305,8 +302,7 @@ void Instance::deliver(const TicketPtr& ticket) {
     give_back();
     return;
   }
-  clear_timer(idle_timer_);
-  if (waiting_call_) {
+  if (waiting_call_ != nullptr) {
     events_.notify_all();
   } else {
     set_timer(take_timer_, reactor_.steady_now() + kTakeTimeout, &Instance::not_taken);
@@ -317,7 +313,7 @@ void Instance::mark_delivered() {
   delivered_ = true;
   delivered_at_ = reactor_.steady_now();
   started_at_ = engine_->clock.now();
-  set_timer(run_timer_, delivered_at_ + target_->timeout, &Instance::timed_out);
+  arm_run_timer();
   // What the initialization wrote belongs to the tail of a cold start, and nothing older does.
   if (!cold_) log_tail_.clear();
   write_lines(observe::start_lines(*target_, ticket_->invocation.request_id, started_at_));
@@ -398,7 +394,6 @@ void Instance::finish(RuntimeAnswer answer) {
   const SteadyTime now = reactor_.steady_now();
   TicketPtr ticket = std::exchange(ticket_, nullptr);
   delivered_ = false;
-  clear_timer(run_timer_);
   last_request_id_ = ticket->invocation.request_id;
   Outcome outcome;
   outcome.status = answer.status;
@@ -432,6 +427,7 @@ void Instance::settle(const TicketPtr& ticket, Outcome outcome) {
   outcome.request_id = ticket->invocation.request_id;
   outcome.executed_version = target_->version;
   outcome.instance_id = id_.str();
+  outcome.served_on = &reactor_;
   outcome.billed_ms = static_cast<std::uint64_t>(ceil<milliseconds>(outcome.duration + outcome.init_duration).count());
   outcome.max_memory_mb = (peak_bytes_ + (1UL << 20) - 1) >> 20;
   if (outcome.started_at == SystemTime()) outcome.started_at = engine_->clock.now();
@@ -476,20 +472,43 @@ void Instance::clear_timer(Reactor::TimerId& timer) {
   timer = 0;
 }
 
+void Instance::arm_run_timer() {
+  run_deadline_ = delivered_at_ + target_->timeout;
+  if (run_timer_ != 0 && run_timer_at_ <= run_deadline_) return;
+  run_timer_at_ = run_deadline_;
+  set_timer(run_timer_, run_deadline_, &Instance::run_timer_fired);
+}
+
+void Instance::run_timer_fired() {
+  run_timer_ = 0;
+  if (!delivered_) return;
+  if (reactor_.steady_now() >= run_deadline_) {
+    timed_out();
+  } else {
+    run_timer_at_ = run_deadline_;
+    set_timer(run_timer_, run_deadline_, &Instance::run_timer_fired);
+  }
+}
+
 void Instance::arm_idle_timer() {
   const SteadyTime now = reactor_.steady_now();
   const bool old = now - launched_at_ > engine_->settings.most_age;
-  set_timer(idle_timer_, old ? now : now + engine_->settings.idle_timeout, &Instance::idle_timer_fired);
+  idle_deadline_ = now + engine_->settings.idle_timeout;
+  if (old) idle_deadline_ = now;
+  if (idle_timer_ == 0 || old) set_timer(idle_timer_, idle_deadline_, &Instance::idle_timer_fired);
 }
 
 void Instance::idle_timer_fired() {
   idle_timer_ = 0;
-  // Claimed meanwhile: the pool says so, and the invocation is on its way here.
-  if (closing_) return;
-  if (pool_->retire_if_idle(shared_from_this())) {
+  // At work, or claimed: the next idleness sets it again.
+  if (closing_ || ticket_) return;
+  const SteadyTime now = reactor_.steady_now();
+  if (now < idle_deadline_) {
+    set_timer(idle_timer_, idle_deadline_, &Instance::idle_timer_fired);
+  } else if (pool_->retire_if_idle(shared_from_this())) {
     close();
-  } else if (!ticket_) {
-    arm_idle_timer();  // it is kept as provisioned; a delivery on its way stops the timer
+  } else {
+    arm_idle_timer();  // kept as provisioned, or an invocation is on its way here
   }
 }
 

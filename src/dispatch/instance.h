@@ -43,8 +43,7 @@ class Instance final : public RuntimePeer, public std::enable_shared_from_this<I
 
   // RuntimePeer
   bool may_ask_next() const override { return !delivered_; }
-  Awaitable<std::optional<Delivery>> next(std::shared_ptr<NextCall> call) override;
-  void next_call_gone(const std::shared_ptr<NextCall>& call) override;
+  Awaitable<std::optional<Delivery>> next(NextCall& call) override;
   TicketPtr current() const override { return delivered_ ? ticket_ : nullptr; }
   bool was_last(const std::string& request_id) const override { return request_id == last_request_id_; }
   void answer(const TicketPtr& ticket, RuntimeAnswer answer) override;
@@ -75,6 +74,8 @@ class Instance final : public RuntimePeer, public std::enable_shared_from_this<I
   void refresh_peak();
   void arm_idle_timer();
   void idle_timer_fired();
+  void arm_run_timer();
+  void run_timer_fired();
   void set_timer(Reactor::TimerId& timer, SteadyTime when, void (Instance::*call)());
   void clear_timer(Reactor::TimerId& timer);
   void write_line(std::string line);
@@ -93,7 +94,7 @@ class Instance final : public RuntimePeer, public std::enable_shared_from_this<I
   Signal events_;   // next() looks again
   std::unique_ptr<http::AdoptedListener> listener_;
   std::unique_ptr<OutputPipe> output_;
-  std::shared_ptr<NextCall> waiting_call_;
+  NextCall* waiting_call_ = nullptr;
   TicketPtr ticket_;
   std::string last_request_id_;
   std::optional<sandbox::Exited> exit_;
@@ -113,6 +114,11 @@ class Instance final : public RuntimePeer, public std::enable_shared_from_this<I
   Reactor::TimerId run_timer_ = 0;
   Reactor::TimerId take_timer_ = 0;
   Reactor::TimerId idle_timer_ = 0;
+  // The two timers of every invocation stay where they are when their deadline moves back, and are set again when they
+  // fire too early.
+  SteadyTime run_deadline_;
+  SteadyTime run_timer_at_;
+  SteadyTime idle_deadline_;
   bool ready_ = false;
   bool delivered_ = false;  // the event is on its way to the runtime: it must not run elsewhere any more
   bool cold_ = false;       // the current invocation waited for the initialization

@@ -27,8 +27,9 @@ struct RuntimeAnswer {
   std::string stream_error_type;
 };
 
-// One call of next; cut where the runtime's connection has gone or a later call takes its place.
+// One call of next; cut where a later call takes its place.
 struct NextCall {
+  http::ResponseWriter& writer;
   bool gone = false;
 };
 
@@ -42,9 +43,8 @@ class RuntimePeer {
   virtual ~RuntimePeer() = default;
   // False when an event is out that has not been answered.
   virtual bool may_ask_next() const = 0;
-  // The next event, marked as delivered; nullopt: the sandbox has ended, or the call has.
-  virtual Awaitable<std::optional<Delivery>> next(std::shared_ptr<NextCall> call) = 0;
-  virtual void next_call_gone(const std::shared_ptr<NextCall>& call) = 0;
+  // The next event, marked as delivered; nullopt: the sandbox has ended, or the call has. `call` outlives the wait.
+  virtual Awaitable<std::optional<Delivery>> next(NextCall& call) = 0;
   // The invocation that is out, or null.
   virtual TicketPtr current() const = 0;
   virtual bool was_last(const std::string& request_id) const = 0;

@@ -30,7 +30,7 @@ function once(fn) {
 async function die(error, status) {
   try {
     if (current?.stream?.started) await current.stream.fail(errorObject(error));
-    else if (current) await api.postError(current.id, errorObject(error), xrayCause(error));
+    else if (current) await api.postError(current.id, errorObject(error), xrayCause(error), '');
     else if (phase === 'init') await api.postInitError(errorObject(error));
   } catch {
     // The platform sees the exit in any case.
@@ -97,7 +97,12 @@ function waitProperty(context) {
 function runBuffered(handler, headers, body) {
   return new Promise((resolve, reject) => {
     const { id } = current;
-    const finish = (promise) => promise.then(resolve, reject);
+    // What the platform says next may be the next event: from here on this invocation is nobody's any more.
+    const finish = (promise) => {
+      current = null;
+      whenIdle = null;
+      promise.then(resolve, reject);
+    };
     const fail = (error) => {
       logError('Invoke Error', error);
       finish(api.postError(id, errorObject(error), xrayCause(error)));

@@ -7,6 +7,9 @@ import net from 'node:net';
 const kPrefix = '/2018-06-01/runtime/';
 const kHeaderEnd = Buffer.from('\r\n\r\n');
 const kMaxHeaderBytes = 1 << 20;
+// Asks the platform to leave out the receipt of an answer and to send the next event as soon as there is one: one message
+// each way for an invocation. What does not know it sends the receipt.
+const kThenNext = 'Mayfly-Then-Next: 1\r\n';
 
 export class RuntimeApi {
   constructor(address) {
@@ -16,6 +19,7 @@ export class RuntimeApi {
     this.port = Number(address.slice(colon + 1));
     this.socket = null;
     this.waiter = null; // {resolve, reject} of the outstanding request
+    this.following = null; // the event that came in place of a receipt
     this.parts = [];
     this.size = 0;
     this.need = 0; // bytes without which looking again is useless
@@ -124,6 +128,9 @@ export class RuntimeApi {
   }
 
   async next() {
+    const { following } = this;
+    this.following = null;
+    if (following !== null) return following;
     const request = this.head('GET', 'invocation/next', '');
     let answer;
     const kept = this.socket !== null;
@@ -145,16 +152,18 @@ export class RuntimeApi {
     );
     // 413 and kin are recorded by the platform as this invocation's error; only its own failure ends the runtime.
     if (answer.status >= 500) throw new Error(`The Runtime API answered ${answer.status} to ${path}.`);
+    if (answer.headers['lambda-runtime-aws-request-id'] !== undefined) this.following = answer;
     return answer;
   }
 
   postResponse(id, text) {
-    return this.post(`invocation/${id}/response`, '', text);
+    return this.post(`invocation/${id}/response`, kThenNext, text);
   }
 
-  postError(id, error, cause) {
+  // `then` is '' for an error after which the process ends: it waits for the receipt and takes no further event.
+  postError(id, error, cause, then = kThenNext) {
     const xray = cause ? `Lambda-Runtime-Function-XRay-Error-Cause: ${cause}\r\n` : '';
-    return this.post(`invocation/${id}/error`, errorType(error) + xray, JSON.stringify(error));
+    return this.post(`invocation/${id}/error`, then + errorType(error) + xray, JSON.stringify(error));
   }
 
   postInitError(error) {

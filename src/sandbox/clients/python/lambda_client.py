@@ -14,6 +14,10 @@ import _socket
 import lambda_json
 
 API = "/2018-06-01/runtime/"
+# Asks the platform to leave out the receipt of an answer and to send the next event as soon as there is one: one message
+# each way for an invocation. What does not know it sends the receipt.
+THEN_NEXT = "Mayfly-Then-Next: 1\r\n"
+EVENT = "lambda-runtime-aws-request-id"
 MAX_HEADER_BYTES = 1 << 20
 
 request_id = None  # of the invocation that runs; the log formatter reads it
@@ -70,14 +74,11 @@ class Client:
         if self.socket is None:
             self.connect()
         for part in message if isinstance(message, tuple) else (message,):
-            view = memoryview(part)
-            sent = self.socket.send(view)
-            while sent < len(view):
-                sent += self.socket.send(view[sent:])
+            self.socket.sendall(part)
         return self.read_response()
 
-    def fill(self):
-        data = self.socket.recv(262144)
+    def fill(self, size=16384):
+        data = self.socket.recv(size)
         if not data:
             raise Disconnected("the Runtime API closed the connection")
         return data
@@ -96,7 +97,7 @@ class Client:
         if len(self.buffer) < length:
             parts, have = [self.buffer], len(self.buffer)
             while have < length:
-                data = self.fill()
+                data = self.fill(min(262144, max(16384, length - have)))
                 parts.append(data)
                 have += len(data)
             self.buffer = b"".join(parts)
@@ -182,7 +183,7 @@ class LambdaContext:
 
     def __init__(self, headers):
         environ = os.environ
-        self.aws_request_id = headers["lambda-runtime-aws-request-id"]
+        self.aws_request_id = headers[EVENT]
         self.log_group_name = environ.get("AWS_LAMBDA_LOG_GROUP_NAME")
         self.log_stream_name = environ.get("AWS_LAMBDA_LOG_STREAM_NAME")
         self.function_name = environ.get("AWS_LAMBDA_FUNCTION_NAME")
@@ -439,9 +440,17 @@ def post_error(client, path, error):
     import json
 
     body = json.dumps(error).encode("ascii")
+    then = "" if path.startswith("init/") else THEN_NEXT
     header_type = error["errorType"].encode("ascii", "replace").decode().replace("\r", " ").replace("\n", " ")
-    headers = f"Content-Type: application/json\r\nLambda-Runtime-Function-Error-Type: {header_type}\r\n"
-    check(client.request("POST", path, headers, body)[0], path)
+    headers = f"Content-Type: application/json\r\n{then}Lambda-Runtime-Function-Error-Type: {header_type}\r\n"
+    return answered(client, path, headers, body)
+
+
+def answered(client, path, headers, body):
+    """Sends an answer; what comes back is the next event, or None where that is to be asked for."""
+    reply = client.request("POST", path, headers, body)
+    check(reply[0], path)
+    return reply if EVENT in reply[1] else None
 
 
 def main():
@@ -463,26 +472,29 @@ def main():
         sys.exit(1)
 
     encoder = lambda_json.Encoder()
+    event = None
+    traced = False
     while True:
-        status, headers, body = client.request("GET", "invocation/next")
+        status, headers, body = event or client.request("GET", "invocation/next")
         if status != 200:
             print(f"The Runtime API answered {status} to invocation/next.", file=sys.stderr)
             sys.exit(1)
-        request_id = headers["lambda-runtime-aws-request-id"]
+        request_id = headers[EVENT]
         trace_id = headers.get("lambda-runtime-trace-id")
         if trace_id:
             os.environ["_X_AMZN_TRACE_ID"] = trace_id
-        else:
+        elif traced:
             os.environ.pop("_X_AMZN_TRACE_ID", None)
+        traced = bool(trace_id)
         try:
             answer, content_type = handle(handler, headers, body, encoder)
         except Exception as e:
             error = error_object(e, request_id)
             log_error(error)
             sys.stdout.flush()
-            post_error(client, f"invocation/{request_id}/error", error)
+            event = post_error(client, f"invocation/{request_id}/error", error)
             continue
         sys.stdout.flush()
         sys.stderr.flush()
         path = f"invocation/{request_id}/response"
-        check(client.request("POST", path, f"Content-Type: {content_type}\r\n", answer)[0], path)
+        event = answered(client, path, f"Content-Type: {content_type}\r\n{THEN_NEXT}", answer)
