@@ -11,171 +11,18 @@ once). Medians; what the numbers are made of is in docs/performance.md. No asser
 
 import argparse
 import concurrent.futures
-import contextlib
-import http.client
-import io
 import json
 import os
 import pathlib
 import platform
 import re
 import shutil
-import signal
-import socket
-import statistics
 import subprocess
 import sys
-import tempfile
 import threading
 import time
-import zipfile
 
-import boto3
-import botocore.auth
-import botocore.awsrequest
-import botocore.config
-import botocore.credentials
-
-ROOT = pathlib.Path(__file__).resolve().parents[1]
-FUNCTIONS = {
-    "native": (ROOT / "examples/hello-cpp", "provided.al2023", "bootstrap"),
-    "python": (ROOT / "examples/hello-python", "python3.11", "app.handler"),
-    "nodejs": (ROOT / "examples/hello-nodejs", "nodejs20.x", "index.handler"),
-}
-PROGRAMS = {"native": ["/bin/true"], "python": ["/usr/bin/python3", "-c", "0"], "nodejs": ["/usr/bin/node", "-e", "0"]}
-CREDENTIALS = botocore.credentials.Credentials("bench", "bench-secret")
-BODY = b'{"name": "bench"}'
-PAUSE = 0.25  # between cold starts, so that a ready sandbox has taken the place of the one before
-ROLE = "arn:aws:iam::000000000000:role/bench"
-
-
-class Server:
-    def __init__(self, settings=()):
-        self.settings = settings
-
-    def __enter__(self):
-        self.folder = tempfile.mkdtemp(prefix="mayfly-bench-")
-        read_end, write_end = os.pipe()
-        env = {**os.environ, "MAYFLY_ROOT_ACCESS_KEY_ID": "bench", "MAYFLY_ROOT_SECRET_ACCESS_KEY": "bench-secret"}
-        command = [str(ROOT / "build/mayfly"), "serve", "--listen", "127.0.0.1:0", "--data", self.folder, "--control-fd", str(write_end)]
-        for setting in self.settings:
-            command += ["--set", setting]
-        self.process = subprocess.Popen(command, pass_fds=[write_end], env=env, stdout=subprocess.DEVNULL,
-                                        stderr=open(os.path.join(self.folder, "log"), "w"))
-        os.close(write_end)
-        with os.fdopen(read_end) as control:
-            ready = json.loads(control.readline())
-        self.port, self.endpoint = ready["port"], ready["endpoint"]
-        config = botocore.config.Config(retries={"max_attempts": 0}, max_pool_connections=8)
-        self.client = boto3.client("lambda", endpoint_url=self.endpoint, region_name="us-east-1", aws_access_key_id="bench",
-                                   aws_secret_access_key="bench-secret", config=config)
-        return self
-
-    def __exit__(self, *_):
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait(60)
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-    def create(self, name, kind, **settings):
-        folder, runtime, handler = FUNCTIONS[kind]
-        buffer = io.BytesIO()
-        with zipfile.ZipFile(buffer, "w") as archive:
-            for path in folder.iterdir():
-                if path.is_file():
-                    archive.write(path, path.name)
-        self.client.create_function(FunctionName=name, Runtime=runtime, Handler=handler, Role=ROLE, MemorySize=1769, Timeout=60,
-                                    Code={"ZipFile": buffer.getvalue()}, **settings)
-        self.client.get_waiter("function_active_v2").wait(FunctionName=name, WaiterConfig={"Delay": 1})
-
-    def signed(self, name):
-        path = f"/2015-03-31/functions/{name}/invocations"
-        request = botocore.awsrequest.AWSRequest("POST", self.endpoint + path, data=BODY, headers={"Host": f"127.0.0.1:{self.port}"})
-        botocore.auth.SigV4Auth(CREDENTIALS, "lambda", "us-east-1").add_auth(request)
-        return path, dict(request.headers)
-
-    def invoke(self, name):
-        """Milliseconds of one invocation on a connection that is open already."""
-        path, headers = self.signed(name)
-        connection = http.client.HTTPConnection("127.0.0.1", self.port)
-        connection.connect()
-        started = time.perf_counter()
-        connection.request("POST", path, BODY, headers)
-        response = connection.getresponse()
-        response.read()
-        took = (time.perf_counter() - started) * 1000
-        connection.close()
-        assert response.status == 200 and not response.getheader("X-Amz-Function-Error"), response.status
-        return took
-
-    def metrics(self):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port)
-        connection.request("GET", "/metrics")
-        return connection.getresponse().read().decode()
-
-
-def cpu_ms():
-    """CPU time that this machine has spent so far, in milliseconds."""
-    fields = pathlib.Path("/proc/stat").read_text().splitlines()[0].split()[1:]
-    busy = sum(int(fields[i]) for i in (0, 1, 2, 5, 6))
-    return busy * 1000 / os.sysconf("SC_CLK_TCK")
-
-
-def milliseconds(text):
-    value, unit = re.fullmatch(r"([\d.]+)(us|ms|s)", text).groups()
-    return float(value) * {"us": 0.001, "ms": 1, "s": 1000}[unit]
-
-
-def wrk(url, connections, seconds, headers=None, body=None):
-    """p50 and p99 in milliseconds, requests a second, and how many answers were no success."""
-    with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
-        if body is not None:
-            script.write('wrk.method = "POST"\n')
-            script.write(f"wrk.body = [==[{body.decode()}]==]\n")
-        for name, value in (headers or {}).items():
-            script.write(f"wrk.headers[{json.dumps(name)}] = {json.dumps(value)}\n")
-        script.flush()
-        done = subprocess.run(["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", script.name, url],
-                              capture_output=True, text=True, check=True)
-    text = done.stdout
-    refused = re.search(r"Non-2xx or 3xx responses: (\d+)", text)
-    found = {share: re.search(rf"{share}%\s+(\S+)", text) for share in (50, 99)}
-    assert all(found.values()) and "nan" not in found[50].group(1), f"wrk measured nothing:\n{text}"
-    return {"p50_ms": milliseconds(found[50].group(1)), "p99_ms": milliseconds(found[99].group(1)),
-            "per_second": float(re.search(r"Requests/sec:\s+([\d.]+)", text).group(1)), "refused": int(refused.group(1)) if refused else 0}
-
-
-def spread(samples):
-    ordered = sorted(samples)
-    return {"p50_ms": statistics.median(ordered), "p99_ms": ordered[min(len(ordered) - 1, int(len(ordered) * 0.99))],
-            "min_ms": ordered[0], "samples": len(ordered)}
-
-
-def timed(count, action):
-    samples = []
-    for _ in range(count):
-        time.sleep(PAUSE / 5)
-        started = time.perf_counter()
-        action()
-        samples.append((time.perf_counter() - started) * 1000)
-    return spread(samples)
-
-
-@contextlib.contextmanager
-def relay():
-    with tempfile.TemporaryDirectory() as folder:
-        program = os.path.join(folder, "relay")
-        subprocess.run(["clang++-19", "-O2", "-std=c++23", "-o", program, str(ROOT / "bench/relay.cpp")], check=True)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        process = subprocess.Popen([program, str(port)], stdout=subprocess.PIPE)
-        process.stdout.readline()
-        try:
-            yield f"http://127.0.0.1:{port}/"
-        finally:
-            process.kill()
-            process.wait()
-
+from measure import BODY, FUNCTIONS, PAUSE, PROGRAMS, ROOT, Server, build_functions, cpu_ms, relay, spread, timed, wrk
 
 def phases(text):
     """Mean of each phase of the cold starts so far, in milliseconds, and how many had a ready sandbox."""
@@ -269,7 +116,7 @@ def main():
     arguments = parser.parse_args()
     if not shutil.which("wrk"):
         sys.exit("bench: wrk is missing; apt-get install wrk")
-    subprocess.run(["make", "-s", "-C", str(ROOT / "examples/hello-cpp")], check=True)
+    build_functions()
     result = {"machine": {"kernel": platform.release(), "cpus": os.cpu_count()}, "floor": {}, "functions": {}}
     for part, measure in (("cold", measure_cold), ("warm", measure_warm), ("burst", measure_burst)):
         if part in arguments.only.split(","):
@@ -314,4 +161,5 @@ def report(result):
                 print(f"{kind} {key}: p50 {entry[key]['p50_ms']:.2f} ms, p99 {entry[key]['p99_ms']:.2f} ms; mean ms of each phase: {parts}")
 
 
-main()
+if __name__ == "__main__":
+    main()
