@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <future>
+#include <set>
 
 #include "http/test_peer.h"
 
@@ -341,6 +342,34 @@ TEST(Server, CutsWhatDoesNotEndInTime) {
   working.get_future().get();
   EXPECT_FALSE(server.server().drain_blocking(std::chrono::milliseconds(20)));
   EXPECT_EQ(peer.read_all(), "");
+}
+
+TEST(Server, AConnectionGoesWhereItsRequestsAreWorkedOn) {
+  Reactors* all = nullptr;
+  TestServer server([&all](Request&, ResponseWriter& writer) -> Awaitable<void> {
+    const bool first = all->at(0).in_this_thread();
+    writer.prefer(all->at(1));
+    Response response;
+    response.body = first ? "first." : "second.";
+    static_cast<void>(co_await writer.send(std::move(response)));
+  });
+  all = &server.reactors();
+  // One of two connections starts on the other reactor.
+  Peer one(server.port());
+  Peer two(server.port());
+  std::set<std::string> begun;
+  for (Peer* peer : {&one, &two}) {
+    std::string answer;
+    for (int i = 0; i < 10; ++i) {
+      peer->send("GET / HTTP/1.1\r\n" + kHost + "\r\n");
+      static_cast<void>(peer->read_until("\r\n\r\n"));
+      answer = peer->read_until(".");
+      if (i == 0) begun.insert(answer);
+    }
+    EXPECT_EQ(answer, "second.");
+  }
+  EXPECT_EQ(begun.size(), 2U);
+  EXPECT_EQ(server.server().open_connections(), 2U);
 }
 
 TEST(Server, SaysWhyItCannotListen) {
