@@ -4,9 +4,11 @@
 #include <array>
 #include <utility>
 
+#include "base/ids.h"
 #include "dispatch/engine.h"
 #include "dispatch/instance.h"
 #include "dispatch/pool.h"
+#include "dispatch/sandbox_plan.h"
 #include "observe/metrics.h"
 
 namespace mayfly::dispatch {
@@ -56,6 +58,16 @@ Awaitable<Result<Outcome>> Dispatcher::invoke(std::shared_ptr<const Target> targ
     co_return fail(ErrorCode::kThrottled, "ConcurrentInvocationLimitExceeded",
                    "no memory is left in the budget for another instance");
   }
+}
+
+void Dispatcher::expect(const Target& target) {
+  const auto plan =
+      engine_->runtimes.plan(target.runtime, target.handler, target.code_directory, target.layer_directories);
+  if (!plan) return;
+  // No credentials for what only tells the kind.
+  DispatcherSettings settings = engine_->settings;
+  settings.credentials = nullptr;
+  engine_->launcher.expect(make_spec(target, *plan, settings, sandbox::SandboxId(random_hex(16)), ""));
 }
 
 void Dispatcher::drain(const std::string& function_arn, const std::string& version,

@@ -70,6 +70,10 @@ class Dispatcher {
   // although the caller goes away.
   Awaitable<Result<Outcome>> invoke(std::shared_ptr<const Target> target, Invocation invocation);
 
+  // Its first invocation is to be thought of: a sandbox of its kind is made ahead where none is ready, so that it does
+  // not wait for one.
+  void expect(const Target& target);
+
   // A function's code or configuration changed, or it was deleted: idle instances of other generations of this version
   // ("" : of every version) are retired now, busy ones after their invocation.
   void drain(const std::string& function_arn, const std::string& version, const std::string& keep_generation);

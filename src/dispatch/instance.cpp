@@ -118,6 +118,8 @@ Awaitable<Result<void>> Instance::bring_up() {
   if (!started) co_return std::unexpected(started.error());
   launched_at_ = reactor_.steady_now();
   phases_.ready_made = started->ready_made;
+  // The first invocation may be over before the first reading is.
+  peak_bytes_ = std::max<std::uint64_t>(peak_bytes_, started->memory_bytes);
   phases_.code = started->code_time;
   phases_.sandbox = std::max(microseconds(0), since(begun_at_, launched_at_) - phases_.code);
   // Weak: the pipe is this instance's, and a line after its end is nobody's.
@@ -515,7 +517,7 @@ void Instance::idle_timer_fired() {
 // The number of the REPORT line is as old as the last reading: no invocation waits for the launcher.
 void Instance::refresh_peak() {
   const SteadyTime now = reactor_.steady_now();
-  if (reading_peak_ || (peak_bytes_ != 0 && now - peak_read_at_ < kPeakInterval)) return;
+  if (reading_peak_ || (peak_read_at_ != SteadyTime::min() && now - peak_read_at_ < kPeakInterval)) return;
   peak_read_at_ = now;
   reading_peak_ = true;
   const bool spawned =

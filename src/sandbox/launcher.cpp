@@ -82,6 +82,7 @@ struct State : std::enable_shared_from_this<State> {
       Started started{.runtime_api = std::move(packet.fds[0]),
                       .output = std::move(packet.fds[1]),
                       .ready_made = get_bool(*message, "ready_made", false),
+                      .memory_bytes = static_cast<std::uint64_t>(get_int(*message, "memory")),
                       .code_time = std::chrono::microseconds(get_int(*message, "code_us"))};
       // Nobody waits any more: the sandbox is nobody's.
       if (!node.mapped().answer.set(std::move(started))) send({{"op", "kill"}, {"id", node.mapped().id}});

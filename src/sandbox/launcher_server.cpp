@@ -234,7 +234,7 @@ bool LauncherServer::advance(Records::iterator at) {
   if (*step == Progress::kReady && record.state == State::kBuilding) {
     record.state = State::kReady;
     constexpr std::uint64_t kKernelBytes = 1 << 20;
-    const std::uint64_t bytes = groups_.memory_bytes(at->first);
+    const std::uint64_t bytes = record.memory_bytes = groups_.memory_bytes(at->first);
     pool_.built(record.kind, at->first, bytes == 0 ? 0 : bytes + kKernelBytes);
     fill_wanted_ = true;
   }
@@ -244,11 +244,13 @@ bool LauncherServer::advance(Records::iterator at) {
 void LauncherServer::running(Records::iterator at) {
   Record& record = at->second;
   record.state = State::kRunning;
+  if (!record.owner->ready_made) record.memory_bytes = groups_.memory_bytes(at->first);
   record.sandbox.setup.reset();
   --starting_;
   send({{"op", "started"},
         {"seq", record.owner->sequence},
         {"ready_made", record.owner->ready_made},
+        {"memory", static_cast<std::int64_t>(record.memory_bytes)},
         {"code_us", std::int64_t{record.code_time.count()}}},
        {record.sandbox.runtime_api.get(), record.sandbox.output.get()});
   record.sandbox.runtime_api.reset();

@@ -48,6 +48,7 @@ class LauncherServer {
     Sandbox sandbox;
     State state = State::kBuilding;
     unsigned slot = 0;
+    std::uint64_t memory_bytes = 0;  // when it was ready
     bool linked = false;
     bool killed = false;
     std::string kind;            // of the pool it is made for; empty for none

@@ -63,6 +63,7 @@ struct Started {
   UniqueFd runtime_api;                    // listening TCP socket inside the instance's network namespace, non-blocking
   UniqueFd output;                         // read end of the instance's standard output and error, non-blocking
   bool ready_made = false;                 // taken from what was made ahead
+  std::uint64_t memory_bytes = 0;          // what it took before its function; 0 where that is not known
   std::chrono::microseconds code_time{0};  // of the start: to bring in the code and to give up all privileges
 };
 

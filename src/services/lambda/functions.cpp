@@ -105,6 +105,9 @@ Awaitable<aws::ApiResult<FunctionConfiguration>> create_function(Core& core, con
   auto created = co_await core.tables.create(std::move(record));
   if (!created) co_return std::unexpected(std::move(created.error()));
   const auto& function = **created;
+  if (const auto target = core.tables.target(function.place, function.name, std::string(kLatest))) {
+    core.invoker.expect(*target);
+  }
   auto answer = publish_now ? shown(function, function.versions.at(1), "1") : shown(function, function.latest, "");
   show_pending(answer);
   // AWS changes the revision once more when the function becomes active; so the first one is of no use, as there.

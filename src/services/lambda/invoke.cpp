@@ -239,9 +239,16 @@ aws::ApiResult<Resolved> resolve(const Core& core, const Place& place, const std
 }
 
 double random_share() {
-  const auto bytes = random_bytes(4);
+  // One request to the kernel serves many invocations.
+  thread_local std::string buffer;
+  thread_local std::size_t used = 0;
   std::uint32_t number = 0;
-  std::memcpy(&number, bytes.data(), sizeof(number));
+  if (used + sizeof(number) > buffer.size()) {
+    buffer = random_bytes(1024);
+    used = 0;
+  }
+  std::memcpy(&number, buffer.data() + used, sizeof(number));
+  used += sizeof(number);
   return static_cast<double>(number) / 4294967296.0;
 }
 

@@ -16,6 +16,7 @@ class Invoker {
   // As the members of dispatch::Dispatcher of the same names.
   virtual Awaitable<Result<dispatch::Outcome>> invoke(std::shared_ptr<const dispatch::Target> target,
                                                       dispatch::Invocation invocation) = 0;
+  virtual void expect(const dispatch::Target&) {}
   virtual void drain(const std::string& function_arn, const std::string& version,
                      const std::string& keep_generation) = 0;
   virtual void set_reserved_concurrency(const std::string& function_arn, std::optional<std::uint32_t> limit) = 0;
@@ -30,6 +31,7 @@ class DispatcherInvoker final : public Invoker {
                                               dispatch::Invocation invocation) override {
     return dispatcher_.invoke(std::move(target), std::move(invocation));
   }
+  void expect(const dispatch::Target& target) override { dispatcher_.expect(target); }
   void drain(const std::string& function_arn, const std::string& version, const std::string& keep_generation) override {
     dispatcher_.drain(function_arn, version, keep_generation);
   }
