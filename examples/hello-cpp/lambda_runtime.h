@@ -145,11 +145,18 @@ class Connection {
 // error.
 template <typename Handler>
 int run(Handler handler) try {
+  // Asks a platform that knows it (Mayfly) for the next event in place of the answer's receipt: one message each way for
+  // an invocation. Any other ignores the header and sends the receipt.
+  const std::string then_next = "Mayfly-Then-Next: 1\r\n";
+  const std::string json = "Content-Type: application/json\r\n" + then_next;
   detail::Connection api;
+  std::string received;
+  bool have_event = false;
   for (;;) {
-    Request request;
-    request.payload = api.exchange("GET", "invocation/next", "", "");
+    if (!have_event) received = api.exchange("GET", "invocation/next", "", "");
     if (api.status() != 200) throw std::runtime_error("the Runtime API refused invocation/next");
+    Request request;
+    request.payload = std::move(received);
     request.request_id = api.header("Lambda-Runtime-Aws-Request-Id");
     request.function_arn = api.header("Lambda-Runtime-Invoked-Function-Arn");
     request.trace_id = api.header("Lambda-Runtime-Trace-Id");
@@ -163,14 +170,14 @@ int run(Handler handler) try {
     std::fflush(nullptr);  // what was printed belongs to this invocation
     const std::string path = "invocation/" + request.request_id;
     if (answer.success) {
-      api.exchange("POST", path + "/response", "Content-Type: application/json\r\n", answer.payload);
+      received = api.exchange("POST", path + "/response", json, answer.payload);
     } else {
       const std::string body = "{\"errorMessage\":" + quote(answer.payload) +
                                ",\"errorType\":" + quote(answer.error_type) + ",\"stackTrace\":[]}";
-      api.exchange(
-          "POST", path + "/error",
-          "Content-Type: application/json\r\nLambda-Runtime-Function-Error-Type: " + answer.error_type + "\r\n", body);
+      const std::string type = "Lambda-Runtime-Function-Error-Type: " + answer.error_type + "\r\n";
+      received = api.exchange("POST", path + "/error", json + type, body);
     }
+    have_event = !api.header("Lambda-Runtime-Aws-Request-Id").empty();
   }
 } catch (const std::exception& e) {
   std::fprintf(stderr, "%s\n", e.what());
