@@ -3,7 +3,7 @@
 JOBS ?= $(shell nproc)
 PRESET ?= release
 
-.PHONY: help setup setup-tests build run quickstart test lint format bench bench-events conformance fuzz clean
+.PHONY: help setup setup-tests build run quickstart test lint format bench bench-peers profile bench-events conformance fuzz clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -34,6 +34,14 @@ format: ## Format the sources in place
 
 bench: build setup-tests ## Measure cold and warm invokes beside the machine's floor
 	@.venv/bin/python bench/bench.py
+
+bench-peers: build setup-tests ## Measure other servers and platforms under the same load
+	@cd bench/peers && npm install --no-audit --no-fund --silent
+	@.venv/bin/pip install -q -r bench/peers/requirements.txt
+	@PATH=$(CURDIR)/.venv/bin:$$PATH .venv/bin/python bench/peers/peers.py
+
+profile: build setup-tests ## Show where the time of a warm invoke goes
+	@.venv/bin/python bench/profile.py
 
 bench-events: build setup-tests ## Measure queues, rules, schedules and what fires, beside their floors
 	@scripts/build release mayfly_queue_bench mayfly_pattern_bench sqs_load

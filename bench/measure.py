@@ -55,7 +55,7 @@ class Server:
         with os.fdopen(read_end) as control:
             ready = json.loads(control.readline())
         self.port, self.endpoint = ready["port"], ready["endpoint"]
-        config = botocore.config.Config(retries={"max_attempts": 0}, max_pool_connections=8)
+        config = botocore.config.Config(retries={"max_attempts": 0}, max_pool_connections=16)
         self.client = boto3.client("lambda", endpoint_url=self.endpoint, region_name="us-east-1", aws_access_key_id="bench",
                                    aws_secret_access_key="bench-secret", config=config)
         return self
@@ -65,20 +65,26 @@ class Server:
         self.process.wait(60)
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def create(self, name, kind, **settings):
-        folder, runtime, handler = FUNCTIONS[kind]
-        buffer = io.BytesIO()
-        with zipfile.ZipFile(buffer, "w") as archive:
-            for path in folder.iterdir():
-                if path.is_file():
-                    archive.write(path, path.name)
-        self.client.create_function(FunctionName=name, Runtime=runtime, Handler=handler, Role=ROLE, MemorySize=1769, Timeout=60,
-                                    Code={"ZipFile": buffer.getvalue()}, **settings)
-        self.client.get_waiter("function_active_v2").wait(FunctionName=name, WaiterConfig={"Delay": 1})
+    def create(self, name, kind, code=None, package=None, wait=True, handler=None):
+        """A function of that kind; with other `code` (text by file name) or a whole `package` (a zip file's bytes)."""
+        folder, runtime, own_handler = FUNCTIONS[kind]
+        if package is None:
+            buffer = io.BytesIO()
+            with zipfile.ZipFile(buffer, "w") as archive:
+                for path in folder.iterdir() if code is None else ():
+                    if path.is_file():
+                        archive.write(path, path.name)
+                for file, text in (code or {}).items():
+                    archive.writestr(file, text)
+            package = buffer.getvalue()
+        self.client.create_function(FunctionName=name, Runtime=runtime, Handler=handler or own_handler, Role=ROLE, MemorySize=1769, Timeout=60,
+                                    Code={"ZipFile": package})
+        if wait:
+            self.client.get_waiter("function_active_v2").wait(FunctionName=name, WaiterConfig={"Delay": 1})
 
-    def signed(self, name):
+    def signed(self, name, body=BODY):
         path = f"/2015-03-31/functions/{name}/invocations"
-        request = botocore.awsrequest.AWSRequest("POST", self.endpoint + path, data=BODY, headers={"Host": f"127.0.0.1:{self.port}"})
+        request = botocore.awsrequest.AWSRequest("POST", self.endpoint + path, data=body, headers={"Host": f"127.0.0.1:{self.port}"})
         botocore.auth.SigV4Auth(CREDENTIALS, "lambda", "us-east-1").add_auth(request)
         return path, dict(request.headers)
 
