@@ -5,15 +5,10 @@
 #include <algorithm>
 
 #include "base/encoding.h"
+#include "identity/test_tokens.h"
 
 namespace mayfly::identity {
 namespace {
-
-std::string base64url(std::string_view bytes) {
-  auto text = base64_encode(bytes);
-  while (text.ends_with('=')) text.pop_back();
-  return text;
-}
 
 // No key of the set matches, so every token makes the keys looked for.
 struct IssuerKeysTest : testing::Test {

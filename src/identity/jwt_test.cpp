@@ -14,17 +14,10 @@
 #include "base/crypto.h"
 #include "base/encoding.h"
 #include "base/time_format.h"
+#include "identity/test_tokens.h"
 
 namespace mayfly::identity {
 namespace {
-
-std::string base64url(std::string_view bytes) {
-  auto text = base64_encode(bytes);
-  std::ranges::replace(text, '+', '-');
-  std::ranges::replace(text, '/', '_');
-  while (text.ends_with('=')) text.pop_back();
-  return text;
-}
 
 std::string number_bytes(EVP_PKEY* key, const char* name, int size) {
   BIGNUM* number = nullptr;
