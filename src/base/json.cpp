@@ -63,25 +63,48 @@ std::string to_json(const json::value& value) {
   return out;
 }
 
-const json::value* find(const json::value& object, std::string_view key) {
-  return object.is_object() ? object.get_object().if_contains(key) : nullptr;
-}
+namespace {
 
-std::string_view get_string(const json::value& object, std::string_view key, std::string_view fallback) {
-  const json::value* value = find(object, key);
+std::string_view string_or(const json::value* value, std::string_view fallback) {
   if (value == nullptr || !value->is_string()) return fallback;
   const json::string& text = value->get_string();
   return {text.data(), text.size()};
 }
 
-std::int64_t get_int(const json::value& object, std::string_view key, std::int64_t fallback) {
-  const json::value* value = find(object, key);
+std::int64_t int_or(const json::value* value, std::int64_t fallback) {
   return value != nullptr && value->is_int64() ? value->get_int64() : fallback;
 }
 
-bool get_bool(const json::value& object, std::string_view key, bool fallback) {
-  const json::value* value = find(object, key);
+bool bool_or(const json::value* value, bool fallback) {
   return value != nullptr && value->is_bool() ? value->get_bool() : fallback;
+}
+
+}  // namespace
+
+const json::value* find(const json::value& object, std::string_view key) {
+  return object.is_object() ? object.get_object().if_contains(key) : nullptr;
+}
+const json::value* find(const json::object& object, std::string_view key) { return object.if_contains(key); }
+
+std::string_view get_string(const json::value& object, std::string_view key, std::string_view fallback) {
+  return string_or(find(object, key), fallback);
+}
+std::string_view get_string(const json::object& object, std::string_view key, std::string_view fallback) {
+  return string_or(find(object, key), fallback);
+}
+
+std::int64_t get_int(const json::value& object, std::string_view key, std::int64_t fallback) {
+  return int_or(find(object, key), fallback);
+}
+std::int64_t get_int(const json::object& object, std::string_view key, std::int64_t fallback) {
+  return int_or(find(object, key), fallback);
+}
+
+bool get_bool(const json::value& object, std::string_view key, bool fallback) {
+  return bool_or(find(object, key), fallback);
+}
+bool get_bool(const json::object& object, std::string_view key, bool fallback) {
+  return bool_or(find(object, key), fallback);
 }
 
 }  // namespace mayfly

@@ -20,10 +20,16 @@ Result<json::value> parse_json(std::string_view text);
 // Compact text; doubles are written in their shortest form that reads back the same, whole ones as "12.0".
 std::string to_json(const json::value& value);
 
-// Lookups that do not throw: null or the fallback where the member is missing or of another kind.
+// Lookups that do not throw: null or the fallback where the member is missing or of another kind. What they return lies
+// in `object`. Objects have overloads of their own, or each call would copy one into a value that ends before what was
+// found in it.
 const json::value* find(const json::value& object, std::string_view key);
+const json::value* find(const json::object& object, std::string_view key);
 std::string_view get_string(const json::value& object, std::string_view key, std::string_view fallback = {});
+std::string_view get_string(const json::object& object, std::string_view key, std::string_view fallback = {});
 std::int64_t get_int(const json::value& object, std::string_view key, std::int64_t fallback = 0);
+std::int64_t get_int(const json::object& object, std::string_view key, std::int64_t fallback = 0);
 bool get_bool(const json::value& object, std::string_view key, bool fallback);
+bool get_bool(const json::object& object, std::string_view key, bool fallback);
 
 }  // namespace mayfly

@@ -125,21 +125,25 @@ QueueRecord queue(bool fifo) {
 
 TEST(SqsRecord, SurvivesItsText) {
   auto record = queue(true);
-  const Attributes given{{"VisibilityTimeout", "7"},
-                         {"ContentBasedDeduplication", "True"},
-                         {"DeduplicationScope", "messageGroup"},
-                         {"FifoThroughputLimit", "perMessageGroupId"},
-                         {"Policy", " {\"Version\": \"2012-10-17\"}"},
-                         {"RedrivePolicy", R"({"deadLetterTargetArn":"arn:aws:sqs:r:a:d.fifo","maxReceiveCount":"3"})"},
-                         {"RedriveAllowPolicy", R"({"redrivePermission":"denyAll"})"},
-                         {"KmsMasterKeyId", ""}};
+  const Attributes given{
+      {"VisibilityTimeout", "7"},
+      {"ContentBasedDeduplication", "True"},
+      {"DeduplicationScope", "messageGroup"},
+      {"FifoThroughputLimit", "perMessageGroupId"},
+      {"Policy",
+       R"( {"Version": "2012-10-17", "Statement": {"Effect": "Deny", "Principal": "*", "Action": "sqs:*", "Resource": "*"}})"},
+      {"RedrivePolicy", R"({"deadLetterTargetArn":"arn:aws:sqs:r:a:d.fifo","maxReceiveCount":"3"})"},
+      {"RedriveAllowPolicy", R"({"redrivePermission":"denyAll"})"},
+      {"KmsMasterKeyId", ""}};
   ASSERT_TRUE(set_attributes(record, given, Purpose::kChange));
   record.tags = {{"a", "b"}};
   const auto again = record_from_text(to_text(record));
   ASSERT_TRUE(again);
   for (const auto name : attribute_names()) EXPECT_EQ(shown_attribute(*again, name), shown_attribute(record, name));
   EXPECT_EQ(again->tags, record.tags);
-  EXPECT_EQ(shown_attribute(*again, "Policy"), R"({"Version":"2012-10-17"})");
+  EXPECT_EQ(
+      shown_attribute(*again, "Policy"),
+      R"({"Version":"2012-10-17","Statement":{"Effect":"Deny","Principal":"*","Action":"sqs:*","Resource":"*"}})");
   EXPECT_EQ(shown_attribute(*again, "RedrivePolicy"),
             R"({"deadLetterTargetArn":"arn:aws:sqs:r:a:d.fifo","maxReceiveCount":3})");
   EXPECT_TRUE(again->port_settings().ordered);
