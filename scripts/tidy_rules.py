@@ -19,7 +19,7 @@ LAYERS = {
     "schedule": ["base"],
     "identity": ["base"],
     "aws": ["base", "http"],
-    "gateway": ["base", "http", "identity"],
+    "gateway": ["base", "http", "identity", "delivery/breaker.h"],
     "services": ["base", "http", "aws", "store", "dispatch", "delivery", "pattern", "schedule", "sandbox", "observe", "identity", "gateway"],
     "cli": ["base", "http", "aws", "identity", "sandbox", "scan"],
     "app": ["base", "http", "aws", "store", "dispatch", "delivery", "pattern", "schedule", "sandbox", "observe", "identity", "gateway", "services", "cli", "scan"],

@@ -25,6 +25,7 @@
 
 #include "base/async.h"
 #include "base/clock.h"
+#include "delivery/breaker.h"
 #include "gateway/exchange.h"
 #include "gateway/plan.h"
 #include "http/client.h"
@@ -77,6 +78,10 @@ class Gateway {
   static constexpr std::size_t kMostBody = 10UL * 1024 * 1024;
   static constexpr std::size_t kMostPayload = 6UL * 1024 * 1024;
   static constexpr std::size_t kMostCached = 100'000;
+  static constexpr std::size_t kMostBreakers = 10'000;
+  // An HTTP server that fails or is late this often in a row is not asked for a while.
+  static constexpr delivery::Breaker::Limits kBreaker{
+      .failures = 5, .first = std::chrono::seconds(1), .longest = std::chrono::seconds(30)};
 
   Gateway(Clock& clock, Ports ports);
   ~Gateway();
@@ -135,6 +140,9 @@ class Gateway {
   Awaitable<Verdict> integrate(Exchange& exchange);
   Awaitable<Verdict> call_function(Exchange& exchange);
   Awaitable<Verdict> call_http(Exchange& exchange);
+  // Whether the server at `base` may be asked now; a half-open breaker lets one through.
+  bool may_ask(const std::string& base);
+  void asked(const std::string& base, bool answered);
   Awaitable<Result<FunctionResult>> invoke(FunctionCall call, std::chrono::milliseconds timeout);
 
   struct Authorization {
@@ -152,6 +160,8 @@ class Gateway {
   std::unordered_map<std::string, ApiPtr> apis_;
   std::map<std::string, DomainPtr, std::less<>> domains_;
   std::map<std::string, std::weak_ptr<Bucket>> buckets_;
+  std::mutex breakers_mutex_;
+  std::map<std::string, delivery::Breaker> breakers_;  // of HTTP servers that have failed
   std::mutex cache_mutex_;
   std::map<std::string, Authorization> cache_;
   BlockingPool fetches_{kFetchThreads, kFetchQueue};

@@ -169,11 +169,39 @@ Awaitable<Gateway::Verdict> Gateway::call_function(Exchange& exchange) {
   co_return std::nullopt;
 }
 
+bool Gateway::may_ask(const std::string& base) {
+  const std::lock_guard lock(breakers_mutex_);
+  const auto found = breakers_.find(base);
+  if (found == breakers_.end() || found->second.is_closed()) return true;
+  const auto now = clock_.steady_now();
+  if (found->second.is_open(now)) return false;
+  // One probe; others wait until it has said how it went, or as long again.
+  found->second.failed(now, kBreaker);
+  return true;
+}
+
+void Gateway::asked(const std::string& base, bool answered) {
+  const std::lock_guard lock(breakers_mutex_);
+  if (answered) {
+    breakers_.erase(base);
+    return;
+  }
+  if (breakers_.size() >= kMostBreakers) breakers_.clear();
+  breakers_[base].failed(clock_.steady_now(), kBreaker);
+}
+
 Awaitable<Gateway::Verdict> Gateway::call_http(Exchange& exchange) {
   const auto deadline = clock_.steady_now() + exchange.route->integration->timeout;
   OneShot<Result<http::Response>> slot;
   const auto shared = std::make_shared<const http::ClientRequest>(outgoing(exchange));
   const auto fetch = ports_.fetch;
+  const auto base = shared->url_base;
+  if (!may_ask(base)) {
+    co_return Refusal{.status = 503,
+                      .message = std::string(kUnavailable),
+                      .reason = "the integration has failed too often; its breaker is open",
+                      .headers = {}};
+  }
   std::function<void()> job = [slot, shared, fetch]() mutable { slot.set(fetch(*shared, kMostBody)); };
   if (!fetches_.submit(std::move(job))) {
     co_return Refusal{.status = 503,
@@ -182,6 +210,10 @@ Awaitable<Gateway::Verdict> Gateway::call_http(Exchange& exchange) {
                       .headers = {}};
   }
   auto answered = co_await slot.get_until(deadline);
+  // An answer is one, whatever its status; what is refused here or too large says nothing of the server.
+  const bool failed = !answered || (!*answered && (*answered).error().code != ErrorCode::kForbidden &&
+                                    (*answered).error().code != ErrorCode::kTooLarge);
+  asked(base, !failed);
   if (!answered || !*answered) {
     const bool late = !answered || (*answered).error().code == ErrorCode::kTimeout;
     auto reason = answered ? std::move((*answered).error().message) : std::string("the integration was too slow");

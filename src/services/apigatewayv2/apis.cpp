@@ -140,6 +140,7 @@ Awaitable<aws::ApiResult<wire::UpdateApiResponse>> update_api(Core& core, const 
     if (request.RouteKey) {
       route->second.RouteKey = request.RouteKey;
       if (auto checked = check_route(record.now, route->second); !checked) return checked;
+      if (auto checked = check_unique(record.now, route->second); !checked) return checked;
     }
     return {};
   };

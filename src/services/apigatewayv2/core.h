@@ -94,7 +94,12 @@ std::string new_id(std::size_t length);
 aws::ApiResult<void> check_cors(const wire::Cors& cors);
 aws::ApiResult<void> check_integration(wire::Integration& integration);
 aws::ApiResult<void> check_authorizer(wire::Authorizer& authorizer);
+// The same for a route, but for whether another one takes its requests: check_unique(), which looks at all of them.
 aws::ApiResult<void> check_route(const Configuration& configuration, wire::Route& route);
+aws::ApiResult<void> check_unique(const Configuration& configuration, const wire::Route& route);
+// What requests a route key takes: the names of its variables do not matter.
+std::string shape_of(std::string_view route_key);
+std::unexpected<aws::ApiError> refuse_duplicate(std::string_view route_key);
 aws::ApiResult<void> check_stage(const wire::Stage& stage);
 aws::ApiResult<void> check_tags(const std::optional<gateway::Pairs>& tags);
 

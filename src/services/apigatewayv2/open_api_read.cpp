@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 
 #include "base/encoding.h"
 #include "services/apigatewayv2/open_api_document.h"
@@ -199,6 +200,7 @@ class Reader {
     if (auto done = read_security(security, route); !done) return done;
     if (out_.configuration.routes.size() >= kMostRoutes) return refuse_limit("RoutesPerApi", kMostRoutes);
     if (auto checked = check_route(out_.configuration, route); !checked) return checked;
+    if (!shapes_.insert(shape_of(*route.RouteKey)).second) return refuse_duplicate(*route.RouteKey);
     out_.configuration.routes[*route.RouteId] = std::move(route);
     return {};
   }
@@ -260,6 +262,7 @@ class Reader {
   const json::value& document_;
   OpenApi out_;
   std::map<std::string, std::string> authorizers_;  // scheme to id
+  std::set<std::string> shapes_;                    // of the routes so far
   std::vector<std::string> signed_;                 // schemes that are signatures
 };
 

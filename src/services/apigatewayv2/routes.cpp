@@ -32,6 +32,7 @@ Awaitable<aws::ApiResult<wire::CreateRouteResult>> create_route(Core& core, cons
     merge(route, request, {"ApiId"});
     route.RouteId = id;
     if (auto checked = check_route(record.now, route); !checked) return checked;
+    if (auto checked = check_unique(record.now, route); !checked) return checked;
     record.now.routes[id] = std::move(route);
     return {};
   };
@@ -74,6 +75,7 @@ Awaitable<aws::ApiResult<wire::UpdateRouteResult>> update_route(Core& core, cons
     auto copy = route->second;
     merge(copy, request, {"ApiId", "RouteId"});
     if (auto checked = check_route(record.now, copy); !checked) return checked;
+    if (auto checked = check_unique(record.now, copy); !checked) return checked;
     route->second = std::move(copy);
     return {};
   };
@@ -91,17 +93,6 @@ Awaitable<aws::ApiResult<wire::DeleteRoute::Response>> delete_route(Core& core, 
   auto changed = co_await change_configuration(core, context, request.ApiId.value_or(""), std::move(edit));
   if (!changed) co_return std::unexpected(std::move(changed.error()));
   co_return wire::DeleteRoute::Response();
-}
-
-// The same requests: variables' names do not matter.
-std::string shape_of(const gateway::RouteKey& key) {
-  std::string out = key.method;
-  for (const auto& segment : key.segments) {
-    out += '/';
-    const bool variable = segment.starts_with('{');
-    out += !variable ? segment : segment.ends_with("+}") ? "{+}" : "{}";
-  }
-  return out;
 }
 
 aws::ApiResult<void> check_authorization(const Configuration& configuration, wire::Route& route) {
@@ -123,6 +114,32 @@ aws::ApiResult<void> check_authorization(const Configuration& configuration, wir
 
 }  // namespace
 
+std::string shape_of(std::string_view route_key) {
+  const auto key = gateway::parse_route_key(route_key);
+  if (!key || key->is_default) return std::string(route_key);
+  std::string out = key->method;
+  for (const auto& segment : key->segments) {
+    out += '/';
+    const bool variable = segment.starts_with('{');
+    out += !variable ? segment : segment.ends_with("+}") ? "{+}" : "{}";
+  }
+  return out;
+}
+
+std::unexpected<aws::ApiError> refuse_duplicate(std::string_view route_key) {
+  return refuse(wire::errors::ConflictException,
+                fmt::format("Route with key {} already exists for this API", route_key));
+}
+
+aws::ApiResult<void> check_unique(const Configuration& configuration, const wire::Route& route) {
+  const auto text = route.RouteKey.value_or("");
+  const auto shape = shape_of(text);
+  for (const auto& [id, other] : configuration.routes) {
+    if (id != route.RouteId && shape_of(other.RouteKey.value_or("")) == shape) return refuse_duplicate(text);
+  }
+  return {};
+}
+
 aws::ApiResult<void> check_route(const Configuration& configuration, wire::Route& route) {
   route.ApiKeyRequired = false;
   const auto text = route.RouteKey.value_or("");
@@ -132,13 +149,6 @@ aws::ApiResult<void> check_route(const Configuration& configuration, wire::Route
         fmt::format("The provided route key is not formatted properly for HTTP protocol: {}. Format "
                     "should be \"<HTTP METHOD> /<RESOURCE PATH>\" or \"$default\"",
                     key.error().message));
-  for (const auto& [id, other] : configuration.routes) {
-    if (id == route.RouteId) continue;
-    const auto other_key = gateway::parse_route_key(other.RouteKey.value_or(""));
-    if (other_key && shape_of(*other_key) == shape_of(*key))
-      return refuse(wire::errors::ConflictException,
-                    fmt::format("Route with key {} already exists for this API", text));
-  }
   if (route.Target) {
     constexpr std::string_view kTarget = "integrations/";
     const bool known =
