@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include "app/own_api.h"
+#include "aws/model.h"
 #include "aws/protocol.h"
 #include "base/crypto.h"
 #include "base/encoding.h"
@@ -89,6 +90,13 @@ bool names_action_once(std::string_view form, std::string_view action) {
 std::string claimed_token(const http::RequestHead& head) {
   if (trim(head.headers.get("Authorization")).empty()) return query_parameter(head, "X-Amz-Security-Token");
   return std::string(head.headers.get("X-Amz-Security-Token"));
+}
+
+aws::ApiError missing_signature() {
+  aws::ApiError error;
+  error.model = &aws::common_errors::MissingAuthenticationTokenException;
+  error.message = "Missing Authentication Token";
+  return error;
 }
 
 aws::ApiError expired() {
@@ -322,16 +330,17 @@ Awaitable<bool> Front::handle_web_identity(http::Request& request, http::Respons
   }
   if (in_query ? !body->empty() : !names_action_once(*body, kAction)) {
     auto verified = verify(head, std::move(*body));
-    aws::ApiError error;
-    error.model = &aws::common_errors::MissingAuthenticationTokenException;
-    error.message = "Missing Authentication Token";
+    aws::ApiError error = missing_signature();
     if (!verified) error = std::move(verified.error());
     co_await refuse(head, response, error, request_id);
     co_return true;
   }
   const auto facts = facts_of(request);
   const aws::Authorize authorize = [&](const aws::CallContext& call, const aws::ServiceModel& model,
-                                       const aws::OperationModel& operation, const json::object& document) {
+                                       const aws::OperationModel& operation,
+                                       const json::object& document) -> std::optional<aws::ApiError> {
+    // However its form is read: without a signature nothing else is run.
+    if (operation.name != kAction) return missing_signature();
     return authorizer_.check(call, facts, model, operation, document);
   };
   context.authorize = &authorize;

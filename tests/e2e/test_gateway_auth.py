@@ -341,7 +341,8 @@ def test_roles_for_holders_of_tokens(server, issuer):
 def test_nothing_else_is_open_without_a_signature(server):
     """A form that names two operations, or another one, is no way around the signature."""
     for body in ("Action=GetCallerIdentity&Version=2011-06-15", "Action=AssumeRoleWithWebIdentity&Action=GetCallerIdentity&Version=2011-06-15",
-                 "Action=GetCallerIdentity&Action=AssumeRoleWithWebIdentity&Version=2011-06-15"):
+                 "Action=GetCallerIdentity&Action=AssumeRoleWithWebIdentity&Version=2011-06-15",
+                 "%41ction=GetCallerIdentity&Action=AssumeRoleWithWebIdentity&Version=2011-06-15"):
         connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
         with contextlib.closing(connection):
             connection.request("POST", "/", body=body, headers={"Content-Type": "application/x-www-form-urlencoded"})
