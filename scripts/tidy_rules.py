@@ -18,11 +18,12 @@ LAYERS = {
     "pattern": ["base"],
     "schedule": ["base"],
     "identity": ["base"],
+    "vault": ["base", "identity", "store"],
     "aws": ["base", "http"],
     "gateway": ["base", "http", "identity", "delivery/breaker.h"],
-    "services": ["base", "http", "aws", "store", "dispatch", "delivery", "pattern", "schedule", "sandbox", "observe", "identity", "gateway"],
+    "services": ["base", "http", "aws", "store", "dispatch", "delivery", "pattern", "schedule", "sandbox", "observe", "identity", "vault", "gateway"],
     "cli": ["base", "http", "aws", "identity", "sandbox", "scan"],
-    "app": ["base", "http", "aws", "store", "dispatch", "delivery", "pattern", "schedule", "sandbox", "observe", "identity", "gateway", "services", "cli", "scan"],
+    "app": ["base", "http", "aws", "store", "dispatch", "delivery", "pattern", "schedule", "sandbox", "observe", "identity", "vault", "gateway", "services", "cli", "scan"],
 }
 ASIO_HOMES = ("src/base/async.cpp", "src/base/asio_impl.cpp", "src/http/", "src/sandbox/", "src/dispatch/output_pipe.cpp")
 TIME_HOMES = ("src/base/clock.cpp", "src/cli/")
