@@ -74,6 +74,18 @@ struct CallContext;
 using Authorize = std::function<std::optional<ApiError>(const CallContext&, const ServiceModel&, const OperationModel&,
                                                         const json::object& request)>;
 
+// Hears of every call of an operation that it wants to hear of, with what came of it.
+class Auditor {
+ public:
+  virtual ~Auditor() = default;
+  // Before it runs: its request as it may be kept, or nullopt where only a refusal is of interest.
+  [[nodiscard]] virtual std::optional<json::object> begin(const ServiceModel& service, const OperationModel& operation,
+                                                          const json::object& request) const = 0;
+  // When it has ended, before its answer is sent. Null for what there is not: a response or an error.
+  virtual Awaitable<void> end(const CallContext& context, const ServiceModel& service, const OperationModel& operation,
+                              json::object request, const json::object* response, const ApiError* error) = 0;
+};
+
 // Who calls, from where, and what for. Lives as long as the handler runs.
 struct CallContext {
   std::string request_id;
@@ -85,6 +97,9 @@ struct CallContext {
   std::shared_ptr<const identity::Authenticated> who;
   // Asked before an operation runs, with its request as a document; null allows everything. Outlives the call.
   const Authorize* authorize = nullptr;
+  Auditor* audit = nullptr;  // null records nothing
+  std::string source_ip;
+  std::string user_agent;
   std::string path;                          // of the request, as sent: some services name their resource in it
   http::ResponseWriter* response = nullptr;  // to hear that the peer has gone; null where there is none
 };
@@ -160,7 +175,8 @@ class Service {
  private:
   void bind_erased(const OperationModel& operation, std::unique_ptr<const Bound> bound);
   Awaitable<void> serve_bound(const Protocol& protocol, const OperationModel& operation, const Bound& bound,
-                              const CallContext& context, Call call, http::ResponseWriter& response) const;
+                              const CallContext& context, Call call, std::optional<json::object> audited,
+                              http::ResponseWriter& response) const;
   [[nodiscard]] const Protocol& protocol_of(const http::RequestHead& head) const;
 
   const ServiceModel& model_;

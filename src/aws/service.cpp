@@ -78,6 +78,7 @@ Awaitable<void> Service::serve(const CallContext& context, http::Request& reques
   std::optional<ApiError> error;
   Call call;
   const Bound* bound = nullptr;
+  std::optional<json::object> audited;
   const auto& protocol = protocol_of(request.head);
   if (model_.gzip_requests) {
     if (auto plain = undo_gzip(request.head.headers, body); !plain) error = std::move(plain.error());
@@ -104,21 +105,29 @@ Awaitable<void> Service::serve(const CallContext& context, http::Request& reques
       error = std::move(parsed.error());
     } else {
       call = std::move(*parsed);
+      if (context.audit != nullptr) audited = context.audit->begin(model_, operation, call.document);
       // Whether the caller may is decided first: who may not learns nothing from what is checked later.
       if (context.authorize != nullptr) error = (*context.authorize)(context, model_, operation, call.document);
       if (!error && operation.input != nullptr) error = validate(*operation.input, call);
     }
   }
   if (error) {
+    // Whoever may not is recorded, whatever it was that they tried.
+    const bool recorded = route && context.audit != nullptr && (audited || error->model->status == 403);
+    if (recorded) {
+      auto shown = std::move(audited).value_or(json::object());
+      co_await context.audit->end(context, model_, *route->operation, std::move(shown), nullptr, &*error);
+    }
     auto answer = error_response(context, request.head, std::move(*error));
     [[maybe_unused]] const auto sent = co_await response.send(std::move(answer));
     co_return;
   }
-  co_await serve_bound(protocol, *route->operation, *bound, context, std::move(call), response);
+  co_await serve_bound(protocol, *route->operation, *bound, context, std::move(call), std::move(audited), response);
 }
 
 Awaitable<void> Service::serve_bound(const Protocol& protocol, const OperationModel& operation, const Bound& bound,
-                                     const CallContext& context, Call call, http::ResponseWriter& response) const {
+                                     const CallContext& context, Call call, std::optional<json::object> audited,
+                                     http::ResponseWriter& response) const {
   const auto write_error = [&](ApiError error) {
     error.request_id = context.request_id;
     auto written = protocol.write_error(error);
@@ -126,8 +135,15 @@ Awaitable<void> Service::serve_bound(const Protocol& protocol, const OperationMo
     return written;
   };
   http::Response answer;
+  std::optional<ApiError> thrown;
   try {
     auto reply = co_await bound.run(context, std::move(call), response);
+    if (audited) {
+      const json::object* done = reply ? &reply->document : nullptr;
+      const ApiError* failed = reply ? nullptr : &reply.error();
+      co_await context.audit->end(context, model_, operation, std::move(*audited), done, failed);
+      audited.reset();
+    }
     if (!reply) {
       answer = write_error(std::move(reply.error()));
     } else if (reply->written) {
@@ -139,7 +155,11 @@ Awaitable<void> Service::serve_bound(const Protocol& protocol, const OperationMo
     }
   } catch (const std::exception& defect) {
     report_defect(model_.name, operation.name, defect.what());
-    answer = write_error(plain_error(failure_of(model_), "The service failed to handle the request."));
+    thrown = plain_error(failure_of(model_), "The service failed to handle the request.");
+    answer = write_error(*thrown);
+  }
+  if (thrown && audited) {
+    co_await context.audit->end(context, model_, operation, std::move(*audited), nullptr, &*thrown);
   }
   // Where a streamed answer has begun it cannot be taken back; the connection is cut for want of finish().
   if (response.started()) co_return;
