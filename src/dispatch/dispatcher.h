@@ -25,6 +25,13 @@ namespace mayfly::dispatch {
 
 class Engine;
 
+// Whose instance a request comes from.
+struct FunctionCaller {
+  std::string access_key_id;
+  std::string session_token;
+  std::string region;
+};
+
 struct DispatcherSettings {
   std::uint32_t account_concurrency = 1000;
   std::chrono::seconds idle_timeout{300};  // an idle instance is retired after this
@@ -40,6 +47,8 @@ struct DispatcherSettings {
   // Answers signed requests that functions send to their Runtime API socket: the platform's own API, reached without
   // any network. Empty: there is none.
   http::Handler platform;
+  // Answers on an instance's parameters-and-secrets address. Empty: nobody listens there.
+  std::function<Awaitable<void>(http::Request&, http::ResponseWriter&, FunctionCaller)> secrets;
 };
 
 struct InstanceInfo {

@@ -21,6 +21,7 @@ using std::chrono::duration_cast;
 using std::chrono::microseconds;
 using std::chrono::milliseconds;
 
+constexpr std::size_t kSecretsConnections = 16;
 constexpr std::chrono::seconds kTakeTimeout{10};
 constexpr std::chrono::seconds kExitTimeout{10};
 constexpr std::chrono::seconds kPeakInterval{1};
@@ -113,6 +114,12 @@ Awaitable<Result<void>> Instance::bring_up() {
     if (provisioned && name == "AWS_LAMBDA_INITIALIZATION_TYPE") value = "provisioned-concurrency";
   }
   if (spec.limits.start_cpu_milli > spec.limits.cpu_milli) steady_cpu_milli_ = spec.limits.cpu_milli;
+  FunctionCaller caller;
+  caller.region = target_->region;
+  for (const auto& [name, value] : spec.environment) {
+    if (name == "AWS_ACCESS_KEY_ID") caller.access_key_id = value;
+    if (name == "AWS_SESSION_TOKEN") caller.session_token = value;
+  }
   started_at_ = engine_->clock.now();
   auto started = co_await engine_->launcher.start(std::move(spec));
   if (!started) co_return std::unexpected(started.error());
@@ -135,8 +142,22 @@ Awaitable<Result<void>> Instance::bring_up() {
   auto handler = runtime_api_handler(shared_from_this(), engine_->settings.platform);
   listener_ = std::make_unique<http::AdoptedListener>(reactor_, std::move(started->runtime_api), runtime_api_limits(),
                                                       std::move(handler), std::move(accepted));
+  serve_secrets(std::move(started->secrets), std::move(caller));
   set_timer(init_timer_, launched_at_ + engine_->settings.init_timeout, &Instance::timed_out);
   co_return Result<void>();
+}
+
+void Instance::serve_secrets(UniqueFd listening, FunctionCaller caller) {
+  if (!listening || !engine_->settings.secrets) return;
+  auto handler = [engine = engine_, caller = std::move(caller)](http::Request& request,
+                                                                http::ResponseWriter& response) {
+    return engine->settings.secrets(request, response, caller);
+  };
+  http::ServerLimits limits;
+  limits.connections = kSecretsConnections;
+  limits.body_bytes = 0;
+  secrets_listener_ = std::make_unique<http::AdoptedListener>(reactor_, std::move(listening), limits,
+                                                              std::move(handler), std::function<void()>());
 }
 
 Awaitable<void> Instance::take_down() {
@@ -158,6 +179,11 @@ Awaitable<void> Instance::take_down() {
   }
   down_ = true;
   events_.notify_all();
+  if (secrets_listener_) {
+    secrets_listener_->close();
+    co_await secrets_listener_->closed();
+    secrets_listener_.reset();
+  }
   if (listener_) {
     listener_->close();
     co_await listener_->closed();

@@ -54,6 +54,7 @@ class Instance final : public RuntimePeer, public std::enable_shared_from_this<I
   static Awaitable<void> run(std::shared_ptr<Instance> self);
   static Awaitable<void> read_peak(std::shared_ptr<Instance> self);
   Awaitable<Result<void>> bring_up();
+  void serve_secrets(UniqueFd listening, FunctionCaller caller);
   Awaitable<void> take_down();
   void on_reactor(void (Instance::*call)());
   void deliver(const TicketPtr& ticket);
@@ -93,6 +94,7 @@ class Instance final : public RuntimePeer, public std::enable_shared_from_this<I
   Signal changed_;  // run() looks again
   Signal events_;   // next() looks again
   std::unique_ptr<http::AdoptedListener> listener_;
+  std::unique_ptr<http::AdoptedListener> secrets_listener_;
   std::unique_ptr<OutputPipe> output_;
   NextCall* waiting_call_ = nullptr;
   TicketPtr ticket_;

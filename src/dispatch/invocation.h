@@ -41,6 +41,7 @@ struct Target {
   std::string code_directory;                                    // unpacked package on the host
   std::vector<std::string> layer_directories;                    // first is lowest
   std::vector<std::pair<std::string, std::string>> environment;  // the user's
+  std::string unusable;  // why it cannot be run at all (its environment does not decrypt); "" where it can
   std::uint32_t memory_mb = 128;
   std::uint32_t ephemeral_storage_mb = 512;
   std::chrono::seconds timeout{3};

@@ -122,6 +122,7 @@ Result<Sandbox> begin_sandbox(SandboxPlan plan) {
   child.runtime_arguments = pointers(plan.runtime_arguments);
   child.runtime_variables = pointers(variables);
   child.port = plan.runtime_api_port;
+  child.secrets_port = kSecretsPort;
   child.open_files = plan.open_files;
   child.processes = plan.pids + 1;
   child.clear_groups = plan.clear_groups;
@@ -224,7 +225,10 @@ std::expected<Progress, StepError> next_step(Sandbox& sandbox) {
   std::memcpy(&report, packet->text.data(), std::min(sizeof report, packet->text.size()));
   switch (static_cast<Step>(report.step)) {
     case Step::kListening:
-      if (packet->fds.size() == 1) sandbox.runtime_api = std::move(packet->fds[0]);
+      if (packet->fds.size() == 2) {
+        sandbox.runtime_api = std::move(packet->fds[0]);
+        sandbox.secrets = std::move(packet->fds[1]);
+      }
       return Progress::kOnItsWay;
     case Step::kReady:
       return Progress::kReady;

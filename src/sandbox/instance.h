@@ -51,6 +51,7 @@ struct Sandbox {
   UniqueFd status;  // the init writes the program's wait status here before it ends
   UniqueFd setup;   // reports and assignment; closed when the program runs
   UniqueFd runtime_api;
+  UniqueFd secrets;
   UniqueFd output;
   bool runtime_ahead = false;
   bool attached = false;

@@ -77,10 +77,11 @@ struct State : std::enable_shared_from_this<State> {
     }
     auto node = starts.extract(sequence);
     if (!node) return;
-    if (op == "started" && packet.fds.size() == 2) {
+    if (op == "started" && packet.fds.size() == 3) {
       alive.insert(node.mapped().id);
       Started started{.runtime_api = std::move(packet.fds[0]),
-                      .output = std::move(packet.fds[1]),
+                      .secrets = std::move(packet.fds[1]),
+                      .output = std::move(packet.fds[2]),
                       .ready_made = get_bool(*message, "ready_made", false),
                       .memory_bytes = static_cast<std::uint64_t>(get_int(*message, "memory")),
                       .code_time = std::chrono::microseconds(get_int(*message, "code_us"))};

@@ -12,7 +12,7 @@
 namespace mayfly::sandbox {
 namespace {
 
-constexpr std::size_t kMaxFds = 2;
+constexpr std::size_t kMaxFds = 3;
 constexpr std::size_t kMaxPath = 4000;
 
 bool no_nul(std::string_view text) { return text.find('\0') == std::string_view::npos; }

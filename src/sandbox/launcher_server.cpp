@@ -252,8 +252,9 @@ void LauncherServer::running(Records::iterator at) {
         {"ready_made", record.owner->ready_made},
         {"memory", static_cast<std::int64_t>(record.memory_bytes)},
         {"code_us", std::int64_t{record.code_time.count()}}},
-       {record.sandbox.runtime_api.get(), record.sandbox.output.get()});
+       {record.sandbox.runtime_api.get(), record.sandbox.secrets.get(), record.sandbox.output.get()});
   record.sandbox.runtime_api.reset();
+  record.sandbox.secrets.reset();
   record.sandbox.output.reset();
   // Not needed any more, and it holds the function's variables.
   const SandboxId id = record.owner->spec.id;

@@ -68,20 +68,25 @@ void loopback_up(const ChildPlan& plan) {
   ::close(fd);
 }
 
-void listen_for_runtime(const ChildPlan& plan) {
+int listen_at(const ChildPlan& plan, std::uint16_t port) {
   const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   require(fd >= 0, plan, Step::kRuntimeSocket);
   sockaddr_in address{};
   address.sin_family = AF_INET;
-  address.sin_port = htons(plan.port);
+  address.sin_port = htons(port);
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   sockaddr generic{};
   static_assert(sizeof generic == sizeof address);
   std::memcpy(&generic, &address, sizeof address);
   require(::bind(fd, &generic, sizeof generic) == 0 && ::listen(fd, 64) == 0, plan, Step::kRuntimeSocket);
+  return fd;
+}
+
+void listen_for_runtime(const ChildPlan& plan) {
+  const std::array<int, 2> fds{listen_at(plan, plan.port), listen_at(plan, plan.secrets_port)};
   StepReport none{.step = static_cast<int>(Step::kListening), .error = 0};
   iovec part{.iov_base = &none, .iov_len = sizeof none};
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof fds)> control{};
   msghdr message{};
   message.msg_iov = &part;
   message.msg_iovlen = 1;
@@ -90,10 +95,10 @@ void listen_for_runtime(const ChildPlan& plan) {
   cmsghdr* header = CMSG_FIRSTHDR(&message);
   header->cmsg_level = SOL_SOCKET;
   header->cmsg_type = SCM_RIGHTS;
-  header->cmsg_len = CMSG_LEN(sizeof(int));
-  std::memcpy(CMSG_DATA(header), &fd, sizeof fd);
+  header->cmsg_len = CMSG_LEN(sizeof fds);
+  std::memcpy(CMSG_DATA(header), fds.data(), sizeof fds);
   require(::sendmsg(plan.setup, &message, MSG_NOSIGNAL) == sizeof none, plan, Step::kRuntimeSocket);
-  ::close(fd);
+  for (const int fd : fds) ::close(fd);
 }
 
 // What tells about the host's kernel and memory and is no business of a function. Each is covered where it exists.

@@ -74,6 +74,7 @@ struct ChildPlan {
   std::vector<char*> runtime_arguments;
   std::vector<char*> runtime_variables;
   std::uint16_t port = 0;
+  std::uint16_t secrets_port = 0;
   rlim_t open_files = 0;
   rlim_t processes = 0;
   bool clear_groups = true;

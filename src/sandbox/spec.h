@@ -25,6 +25,9 @@ enum class NetworkMode : std::uint8_t {
   kAllowList  // as kOutbound, only to `allowed_networks`
 };
 
+// Where functions read secrets and parameters: listened on at 127.0.0.1 inside, too.
+inline constexpr std::uint16_t kSecretsPort = 2773;
+
 struct Limits {
   std::uint64_t memory_bytes = 128ULL << 20;
   std::uint32_t cpu_milli = 1000;     // thousandths of one CPU
@@ -61,6 +64,7 @@ struct SandboxSpec {
 
 struct Started {
   UniqueFd runtime_api;                    // listening TCP socket inside the instance's network namespace, non-blocking
+  UniqueFd secrets;                        // the same, at kSecretsPort
   UniqueFd output;                         // read end of the instance's standard output and error, non-blocking
   bool ready_made = false;                 // taken from what was made ahead
   std::uint64_t memory_bytes = 0;          // what it took before its function; 0 where that is not known
