@@ -202,11 +202,34 @@ void add_tags(const json::object& request, identity::Context& context) {
   if (!keys.empty()) context.set("aws:TagKeys", std::move(keys));
 }
 
+// Members of a request that a service has condition keys for.
+void add_members(std::string_view service, const json::object& request, identity::Context& context) {
+  if (service != "secretsmanager") return;
+  for (const auto* name : {"SecretId", "Name", "Description", "VersionId", "VersionStage", "KmsKeyId",
+                           "RecoveryWindowInDays", "RotationLambdaARN"}) {
+    if (auto value = member(request, name); !value.empty()) {
+      context.set(fmt::format("secretsmanager:{}", name), std::move(value));
+    }
+  }
+  for (const auto* name : {"ForceDeleteWithoutRecovery", "BlockPublicPolicy", "RotateImmediately"}) {
+    const auto* value = request.if_contains(name);
+    if (value != nullptr && value->is_bool()) {
+      context.set(fmt::format("secretsmanager:{}", name), value->get_bool() ? "true" : "false");
+    }
+  }
+}
+
 }  // namespace
 
 void Authorizer::add_resource_policies(std::string service, ResourcePolicies policies) {
   resource_policies_[std::move(service)] = std::move(policies);
 }
+
+void Authorizer::add_resource_tags(std::string service, ResourceTags tags) {
+  resource_tags_[std::move(service)] = std::move(tags);
+}
+
+void Authorizer::add_names(std::string name, Names names) { names_[std::move(name)] = std::move(names); }
 
 void Authorizer::add_clock(identity::Context& context) const {
   const auto now = clock_.now();
@@ -242,6 +265,12 @@ std::optional<aws::ApiError> Authorizer::check_action(const aws::CallContext& co
   question.context.set("aws:RequestedRegion", context.region);
   question.action = std::move(action);
   question.resource = std::move(resource);
+  if (const auto tags = resource_tags_.find(arn_part(question.resource, 2)); tags != resource_tags_.end()) {
+    for (auto& [name, value] : tags->second(question.resource)) {
+      question.context.set(fmt::format("{}:ResourceTag/{}", tags->first, name), value);
+      question.context.set("aws:ResourceTag/" + name, std::move(value));
+    }
+  }
   const auto account = arn_part(question.resource, 4);
   question.resource_account = account.size() == 12 ? std::string(account) : context.principal.account;
   const auto policies = policies_of(question.resource);
@@ -345,7 +374,12 @@ std::optional<aws::ApiError> Authorizer::check(const aws::CallContext& context, 
   if (entry->resource == "{open}") return std::nullopt;  // needs no permission, or decides for itself
   identity::Context more;
   add_tags(request, more);
-  for (auto& resource : fill_resource(context, iam_, request, entry->resource)) {
+  add_members(service.signing_name, request, more);
+  const std::string_view pattern = entry->resource;
+  const auto named = pattern.starts_with('{') ? names_.find(pattern.substr(1, pattern.size() - 2)) : names_.end();
+  auto resources =
+      named == names_.end() ? fill_resource(context, iam_, request, pattern) : named->second(context, request);
+  for (auto& resource : resources) {
     if (auto refused = check_action(context, facts, std::string(entry->action), std::move(resource), more)) {
       return refused;
     }

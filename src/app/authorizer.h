@@ -7,9 +7,12 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "aws/api.h"
 #include "base/clock.h"
@@ -30,9 +33,16 @@ class Authorizer {
   // The policy document of a resource by its ARN, or nullopt where it has none.
   using ResourcePolicies = std::function<std::optional<std::string>(std::string_view arn)>;
 
+  // The resources behind a name of the action table ("{secret}") in a request.
+  using Names = std::function<std::vector<std::string>(const aws::CallContext&, const json::object& request)>;
+  // The tags of a resource by its ARN, for aws:ResourceTag.
+  using ResourceTags = std::function<std::vector<std::pair<std::string, std::string>>(std::string_view arn)>;
+
   Authorizer(const iam::Iam& iam, const Clock& clock) : iam_(iam), clock_(clock) {}
   // `service` as in the ARN. Before the first request.
   void add_resource_policies(std::string service, ResourcePolicies policies);
+  void add_resource_tags(std::string service, ResourceTags tags);
+  void add_names(std::string name, Names names);
 
   // nullopt: allowed.
   [[nodiscard]] std::optional<aws::ApiError> check(const aws::CallContext& context, const RequestFacts& facts,
@@ -78,6 +88,8 @@ class Authorizer {
   const iam::Iam& iam_;
   const Clock& clock_;
   std::map<std::string, ResourcePolicies, std::less<>> resource_policies_;
+  std::map<std::string, ResourceTags, std::less<>> resource_tags_;
+  std::map<std::string, Names, std::less<>> names_;
 };
 
 }  // namespace mayfly::app

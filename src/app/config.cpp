@@ -10,6 +10,7 @@
 #include <functional>
 
 #include "sandbox/network_policy.h"
+#include "vault/master_keys.h"
 
 extern "C" char** environ;  // NOLINT(readability-redundant-declaration): POSIX declares it nowhere.
 
@@ -135,6 +136,15 @@ const std::vector<Setting>& settings() {
            }),
       text("scan.osv", &Config::scan_osv,
            "Folder of OSV documents, read at start; without it nothing is known to be vulnerable."),
+      number("audit.retention_days", &Config::audit_days, 1, 3650, "How long calls stay in the audit trail."),
+      number("audit.megabytes", &Config::audit_megabytes, 1, 1'048'576,
+             "Bound of the audit trail; the oldest calls go."),
+      text("secrets.master_keys", &Config::master_keys,
+           "Where the keys for stored secrets come from: file, file:/PATH, environment:NAME or command:SHELL COMMAND.",
+           [](const std::string& v) {
+             const auto source = vault::KeySource::parse(v, "");
+             return source ? std::string() : source.error().message;
+           }),
       secret("root_access_key_id", &Config::root_access_key_id, "Root access key id, in place of the generated one."),
       secret("root_secret_access_key", &Config::root_secret_access_key,
              "Root secret access key, in place of the generated one."),

@@ -40,6 +40,9 @@ struct Config {
   bool gateway_link_local = false;
   std::string scan_policy = "warn";  // off, warn, refuse
   std::string scan_osv;
+  std::string master_keys = "file";
+  std::uint32_t audit_days = 90;
+  std::uint64_t audit_megabytes = 1024;
   std::string root_access_key_id;
   std::string root_secret_access_key;
 };

@@ -290,6 +290,15 @@ Awaitable<void> Front::handle_function_url(http::Request& request, http::Respons
   context.who = std::move(authenticated->who);
   more.set("lambda:FunctionUrlAuthType", "AWS_IAM");
   const auto refused = authorizer_.check_action(context, facts, std::string(kAction), function, more);
+  if (refused && audit_ != nullptr) {
+    static const aws::ServiceModel kUrls{.name = "lambda", .signing_name = "lambda"};
+    static const aws::OperationModel kInvokeUrl{.name = "InvokeFunctionUrl"};
+    context.source_ip = facts.source_ip;
+    context.user_agent = facts.user_agent;
+    json::object asked;
+    asked["functionArn"] = function;
+    co_await audit_->end(context, kUrls, kInvokeUrl, std::move(asked), nullptr, &*refused);
+  }
   ReadRequest read_request(request, std::move(authenticated->body));
   std::optional<aws::Principal> caller = context.principal;
   co_await lambda_.serve_function_url(context, std::move(caller), !refused.has_value(), read_request, response);
@@ -347,9 +356,23 @@ Awaitable<bool> Front::handle_web_identity(http::Request& request, http::Respons
   context.host = head.headers.get("Host");
   context.tls = request.is_tls();
   context.path = head.path();
+  context.audit = audit_;
+  context.source_ip = facts.source_ip;
+  context.user_agent = facts.user_agent;
   context.response = &response;
   co_await service->second->serve(context, request, std::move(*body), response);
   co_return true;
+}
+
+Awaitable<void> Front::record_own(const aws::CallContext& context, const http::RequestHead& head,
+                                  const aws::ApiError* refused) {
+  if (audit_ == nullptr || (refused == nullptr && (head.method == "GET" || head.method == "HEAD"))) co_return;
+  static const aws::ServiceModel kOwn{.name = "mayfly", .signing_name = "mayfly"};
+  const std::string name = fmt::format("{} {}", head.method, head.path());
+  const aws::OperationModel operation{.name = name};
+  json::object request;
+  if (!head.query().empty()) request["query"] = head.query();
+  co_await audit_->end(context, kOwn, operation, std::move(request), nullptr, refused);
 }
 
 Awaitable<void> Front::handle_api(http::Request& request, http::ResponseWriter& response) {
@@ -367,9 +390,14 @@ Awaitable<void> Front::handle_api(http::Request& request, http::ResponseWriter& 
   context.host = request.head.headers.get("Host");
   context.tls = request.is_tls();
   context.who = std::move(authenticated->who);
+  context.audit = audit_;
+  context.source_ip = facts.source_ip;
+  context.user_agent = facts.user_agent;
   if (caller.service == "mayfly") {
     const identity::Context nothing_more;
     const auto refused = authorizer_.check_action(context, facts, "mayfly:Manage", "*", nothing_more);
+    const aws::ApiError* error = refused ? &*refused : nullptr;
+    co_await record_own(context, request.head, error);
     const std::string_view path = request.head.path();
     if (refused) {
       co_await send_error(response, *refused, request_id);

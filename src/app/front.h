@@ -17,6 +17,7 @@
 #include "aws/api.h"
 #include "aws/sigv4.h"
 #include "base/async.h"
+#include "dispatch/dispatcher.h"
 #include "http/server.h"
 
 namespace mayfly::lambda {
@@ -60,12 +61,17 @@ class Front {
   // Whether a signed request to the gateway may invoke its route.
   [[nodiscard]] gateway::SignedAnswer check_signed(const gateway::SignedRequest& request) const;
   [[nodiscard]] const Authorizer& authorizer() const { return authorizer_; }
+  [[nodiscard]] Authorizer& authorizer() { return authorizer_; }
+  void audit_with(aws::Auditor& audit) { audit_ = &audit; }
 
   Awaitable<void> handle(http::Request& request, http::ResponseWriter& response);
   // A request out of an instance: AWS's APIs alone, signed like any client's. Nothing there is open to this machine.
   Awaitable<void> handle_from_instance(http::Request& request, http::ResponseWriter& response) {
     return handle_api(request, response);
   }
+  // What a function asks of its parameters-and-secrets address; see docs/secrets.md.
+  Awaitable<void> handle_secrets_address(http::Request& request, http::ResponseWriter& response,
+                                         dispatch::FunctionCaller caller);
 
  private:
   struct Authenticated {
@@ -83,6 +89,9 @@ class Front {
                          std::string request_id);
   Awaitable<void> explain(const http::RequestHead& head, http::ResponseWriter& response, std::string request_id);
   [[nodiscard]] const OpenDoor* open_door(const http::RequestHead& head) const;
+  // Mayfly's own API: what changes something and what is refused is recorded like any other call.
+  Awaitable<void> record_own(const aws::CallContext& context, const http::RequestHead& head,
+                             const aws::ApiError* refused);
   Awaitable<void> handle_api(http::Request& request, http::ResponseWriter& response);
   // AssumeRoleWithWebIdentity, whose token is its proof. False where the request is another one and goes on.
   Awaitable<bool> handle_web_identity(http::Request& request, http::ResponseWriter& response, std::string request_id);
@@ -97,6 +106,7 @@ class Front {
   Authorizer authorizer_;
   std::map<std::string, const aws::Service*, std::less<>> services_;
   std::vector<OpenDoor> open_doors_;
+  aws::Auditor* audit_ = nullptr;
 };
 
 // Writes an error in the form of the JSON protocols.

@@ -106,6 +106,10 @@ Awaitable<void> OwnApi::handle(http::Request& request, http::ResponseWriter& res
     co_await TestClock::serve(parts_.test_clock, request, response);
   } else if (path.starts_with("/_mayfly/schedules")) {
     co_await serve_schedules(*parts_.scheduler, request, response);
+  } else if (path == kAuditPath) {
+    co_await serve_audit(*parts_.trail, request, response, stopping_);
+  } else if (path.starts_with(kKeysPath)) {
+    co_await serve_keys(parts_.keys, request, response);
   } else if (is_events_path(path)) {
     co_await serve_events(*parts_.events, request, response, stopping_);
   } else {

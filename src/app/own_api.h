@@ -6,6 +6,8 @@
 #include <string>
 #include <string_view>
 
+#include "app/own_audit.h"
+#include "app/own_keys.h"
 #include "base/async.h"
 #include "base/json.h"
 #include "http/server.h"
@@ -52,6 +54,8 @@ struct OwnApiParts {
   scheduler::Scheduler* scheduler;
   TestClock* test_clock;  // null: real time
   sqs::Sqs* sqs;
+  OwnKeys keys;
+  audit::Trail* trail;
   std::string account;
   std::string region;
   std::string capabilities_json;

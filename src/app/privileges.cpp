@@ -2,6 +2,7 @@
 
 #include <sys/capability.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 
 #include <array>
 #include <memory>
@@ -11,6 +12,8 @@ namespace mayfly::app {
 Result<void> drop_privileges() {
   // No core dump and no debugger of the same user: the daemon's memory holds credentials.
   if (::prctl(PR_SET_DUMPABLE, 0) != 0) return fail_errno("PR_SET_DUMPABLE");
+  const rlimit no_core{.rlim_cur = 0, .rlim_max = 0};
+  if (::setrlimit(RLIMIT_CORE, &no_core) != 0) return fail_errno("RLIMIT_CORE");
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return fail_errno("PR_SET_NO_NEW_PRIVS");
   const std::unique_ptr<_cap_struct, int (*)(void*)> now(::cap_get_proc(), ::cap_free);
   const std::unique_ptr<_cap_struct, int (*)(void*)> wanted(::cap_init(), ::cap_free);

@@ -10,7 +10,6 @@
 #include <filesystem>
 #include <future>
 #include <optional>
-#include <sstream>
 #include <thread>
 
 #include "app/config.h"
@@ -20,6 +19,8 @@
 #include "app/own_api.h"
 #include "app/package_policy.h"
 #include "app/privileges.h"
+#include "app/secret_services.h"
+#include "app/serve_settings.h"
 #include "app/test_clock.h"
 #include "base/log.h"
 #include "cli/connection.h"
@@ -37,6 +38,7 @@
 #include "sandbox/network_policy.h"
 #include "sandbox/runtimes.h"
 #include "services/apigatewayv2/apigatewayv2.h"
+#include "services/audit/audit.h"
 #include "services/events/events.h"
 #include "services/iam/iam.h"
 #include "services/lambda/lambda.h"
@@ -52,40 +54,6 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t kBlockingThreads = 4;
 constexpr std::size_t kBlockingQueue = 4096;
-
-Level level_of(const std::string& name) {
-  if (name == "debug") return Level::kDebug;
-  if (name == "warn") return Level::kWarn;
-  if (name == "error") return Level::kError;
-  return Level::kInfo;
-}
-
-LogFormat format_of(const std::string& name) {
-  if (name == "auto") return ::isatty(STDERR_FILENO) == 1 ? LogFormat::kText : LogFormat::kJson;
-  return name == "text" ? LogFormat::kText : LogFormat::kJson;
-}
-
-// The text was checked when the configuration was read.
-sandbox::NetworkPolicy network_of(const Config& config) {
-  return sandbox::parse_network_policy(config.network).value();
-}
-
-std::vector<std::string> split_paths(const std::string& text) {
-  std::vector<std::string> paths;
-  std::istringstream in(text);
-  for (std::string path; std::getline(in, path, ':');) {
-    if (!path.empty()) paths.push_back(path);
-  }
-  return paths;
-}
-
-Result<void> make_private_folder(const fs::path& path) {
-  std::error_code ec;
-  fs::create_directories(path, ec);
-  if (ec) return std::unexpected(errno_error(ec.value(), path.string()));
-  if (::chmod(path.c_str(), 0700) != 0) return fail_errno(path.string());
-  return {};
-}
 
 // Runs a coroutine on a reactor and waits for it, from a thread that is no reactor.
 void run_on(Reactor& reactor, Scope& scope, std::string_view name, std::function<Awaitable<void>()> task) {
@@ -111,8 +79,11 @@ class World {
 
  private:
   Result<void> open_stores();
+  Result<void> open_secrets();
   Result<void> start_identities();
   Awaitable<void> serve_instance(http::Request& request, http::ResponseWriter& response);
+  Awaitable<void> serve_secrets_address(http::Request& request, http::ResponseWriter& response,
+                                        dispatch::FunctionCaller caller);
   [[nodiscard]] std::vector<std::pair<std::string, std::string>> function_credentials(
       const dispatch::Target& target) const;
   Result<void> start_services();
@@ -147,6 +118,8 @@ class World {
   std::unique_ptr<DeliveryPermission> permission_;
   delivery::Targets targets_;
   std::unique_ptr<delivery::Delivery> delivery_;
+  std::unique_ptr<SecretServices> secrets_;
+  std::unique_ptr<audit::Audit> audit_;
   std::unique_ptr<iam::Iam> iam_;
   std::unique_ptr<lambda::Lambda> lambda_;
   std::unique_ptr<events::Events> events_;
@@ -178,6 +151,20 @@ Result<void> World::open_stores() {
   return {};
 }
 
+Result<void> World::open_secrets() {
+  auto opened = SecretServices::open(config_, store_->key_value(), clock_);
+  if (!opened) return std::unexpected(opened.error());
+  secrets_ = std::move(*opened);
+  Result<void> sealed;
+  run_on(reactors_->at(0), *scope_, "seal",
+         [&]() -> Awaitable<void> { sealed = co_await secrets_->seal_old_records(); });
+  const audit::TrailSettings settings{.retention = std::chrono::days(config_.audit_days),
+                                      .most_bytes = config_.audit_megabytes << 20};
+  audit_ = std::make_unique<audit::Audit>(store_->stream(), time(), settings);
+  audit_->trail().start(reactors_->at(0));
+  return sealed;
+}
+
 Result<void> World::start_identities() {
   auto key = identity::ServerKey::load_or_make(config_.data);
   if (!key) return std::unexpected(key.error());
@@ -193,15 +180,22 @@ Result<void> World::start_identities() {
   return loaded;
 }
 
+// Clients try again: instances may start before the server listens.
+Awaitable<void> not_yet(http::ResponseWriter& response) {
+  http::Response starting;
+  starting.head.status = 503;
+  [[maybe_unused]] const auto sent = co_await response.send(std::move(starting));
+}
+
 Awaitable<void> World::serve_instance(http::Request& request, http::ResponseWriter& response) {
   auto* front = platform_.load();
-  if (front != nullptr) {
-    co_await front->handle_from_instance(request, response);
-    co_return;
-  }
-  http::Response starting;
-  starting.head.status = 503;  // clients try again
-  [[maybe_unused]] const auto sent = co_await response.send(std::move(starting));
+  return front == nullptr ? not_yet(response) : front->handle_from_instance(request, response);
+}
+
+Awaitable<void> World::serve_secrets_address(http::Request& request, http::ResponseWriter& response,
+                                             dispatch::FunctionCaller caller) {
+  auto* front = platform_.load();
+  return front == nullptr ? not_yet(response) : front->handle_secrets_address(request, response, std::move(caller));
 }
 
 std::vector<std::pair<std::string, std::string>> World::function_credentials(const dispatch::Target& target) const {
@@ -224,6 +218,9 @@ Result<void> World::start_services() {
   if (!machine || !machine->has("network.nat"))
     settings.network = {.mode = sandbox::NetworkMode::kLoopback, .networks = {}};
   settings.credentials = [this](const dispatch::Target& target) { return function_credentials(target); };
+  settings.secrets = [this](http::Request& request, http::ResponseWriter& response, dispatch::FunctionCaller caller) {
+    return serve_secrets_address(request, response, std::move(caller));
+  };
   settings.endpoint_url = fmt::format("http://127.0.0.1:{}", dispatch::kRuntimeApiPort);
   settings.platform = [this](http::Request& request, http::ResponseWriter& response) {
     return serve_instance(request, response);
@@ -249,7 +246,7 @@ Result<void> World::start_services() {
     if (!plan) return std::unexpected(plan.error());
     return {};
   };
-  lambda_ = std::make_unique<lambda::Lambda>(store_->key_value(), store_->blob(), *pool_, time(), *invoker_,
+  lambda_ = std::make_unique<lambda::Lambda>(secrets_->records(), store_->blob(), *pool_, time(), *invoker_,
                                              std::move(lambda_settings));
   delivery_ =
       std::make_unique<delivery::Delivery>(store_->queue(), targets_, *reactors_, time(), delivery::DeliverySettings{});
@@ -262,6 +259,8 @@ Result<void> World::start_services() {
   make_events();
   make_scheduler();
   make_sns();
+  secrets_->make(*pool_, time(), targets_);
+  if (test_clock_) test_clock_->wait_for([this](SystemTime now) { return secrets_->is_settled(now); });
   decide_deliveries();
   make_gateway();
   Result<void> loaded;
@@ -274,7 +273,7 @@ void World::make_events() {
   const events::Submit submit = [this](std::vector<delivery::Request> requests) {
     return delivery_->submit_all(std::move(requests));
   };
-  events_ = std::make_unique<events::Events>(store_->key_value(), store_->stream(), time(), submit, targets_, settings);
+  events_ = std::make_unique<events::Events>(secrets_->records(), store_->stream(), time(), submit, targets_, settings);
   targets_.add("events", events_->target_handler());
 }
 
@@ -304,7 +303,7 @@ void World::make_sns() {
   const sns::Sns::Deliver deliver = [this](std::string arn, delivery::Event event) {
     return targets_.deliver(std::move(arn), std::move(event));
   };
-  sns_ = std::make_unique<sns::Sns>(store_->key_value(), submit, deliver, *pool_, time(), std::move(settings));
+  sns_ = std::make_unique<sns::Sns>(secrets_->records(), submit, deliver, *pool_, time(), std::move(settings));
   sns_->add_to(targets_);
 }
 
@@ -343,7 +342,7 @@ Awaitable<Result<void>> World::load_services() {
   if (loaded) loaded = co_await sqs_->load();
   if (loaded) loaded = co_await sns_->load();
   if (loaded) loaded = co_await api_gateway_->load();
-  if (loaded) loaded = co_await sqs_->load();
+  if (loaded) loaded = co_await secrets_->load();
   if (loaded) loaded = co_await delivery_->start();
   if (loaded) events_->start(reactors_->at(0));
   if (loaded) lambda_->start_mappings();
@@ -364,6 +363,8 @@ Result<void> World::listen() {
                     .scheduler = scheduler_.get(),
                     .test_clock = test_clock_.get(),
                     .sqs = sqs_.get(),
+                    .keys = secrets_->own_keys(*pool_),
+                    .trail = &audit_->trail(),
                     .account = config_.account,
                     .region = config_.region,
                     .capabilities_json = capabilities_json_};
@@ -379,6 +380,9 @@ Result<void> World::listen() {
   front_->add_service("sns", sns_->service());
   front_->add_service("apigateway", api_gateway_->service());
   front_->set_gateway(*gateway_);
+  secrets_->serve_at(*front_, reactors_->at(0));
+  front_->add_service("cloudtrail", audit_->service());
+  front_->audit_with(*audit_);
   front_->add_open_door(
       {.is_for = &sns::Sns::is_open, .serve = [this](http::Request& request, http::ResponseWriter& response) {
          return sns_->serve_open(request, response);
@@ -424,6 +428,7 @@ Result<void> World::start(sandbox::LauncherProcess launcher, sandbox::Runtimes r
   pool_ = std::make_unique<BlockingPool>(kBlockingThreads, kBlockingQueue);
   launcher_ = sandbox::connect_launcher(reactors_->at(0), std::move(launcher));
   reactors_->start();
+  if (auto opened = open_secrets(); !opened) return opened;
   if (auto started = start_identities(); !started) return started;
   if (auto started = start_services(); !started) return started;
   return listen();
@@ -436,16 +441,19 @@ void World::stop() {
   if (server_ && !server_->drain_blocking(bound)) log(Level::kWarn, "connections were cut at the end of the drain");
   if (events_) run_on(reactors_->at(0), *scope_, "events", [&] { return events_->stop(); });
   if (scheduler_) run_on(reactors_->at(0), *scope_, "scheduler", [&] { return scheduler_->stop(); });
+  if (secrets_) secrets_->stop();
   if (delivery_) run_on(reactors_->at(0), *scope_, "delivery", [&] { return delivery_->stop(bound); });
   if (lambda_) run_on(reactors_->at(0), *scope_, "lambda", [&] { return lambda_->stop(); });
   if (sqs_) run_on(reactors_->at(0), *scope_, "queues", [&] { return sqs_->stop(); });
   if (dispatcher_) run_on(reactors_->at(0), *scope_, "stop", [&] { return dispatcher_->stop(bound); });
   // What the dispatcher has cut off gives its events back.
   if (lambda_) run_on(reactors_->at(0), *scope_, "batches", [&] { return lambda_->join(); });
+  if (secrets_) run_on(reactors_->at(0), *scope_, "rotations", [&] { return secrets_->join(); });
   if (delivery_) run_on(reactors_->at(0), *scope_, "attempts", [&] { return delivery_->join(); });
   if (gateway_) run_on(reactors_->at(0), *scope_, "gateway", [&] { return gateway_->stop(); });
   if (launcher_) run_on(reactors_->at(0), *scope_, "launcher", [&] { return launcher_->shutdown(); });
   server_.reset();
+  if (audit_) run_on(reactors_->at(0), *scope_, "audit", [&] { return audit_->trail().stop(); });
   if (scope_) {
     scope_->stop();
     scope_->join_blocking(std::chrono::seconds(5));
@@ -462,6 +470,8 @@ void World::stop() {
   sqs_.reset();
   dispatcher_.reset();
   launcher_.reset();
+  secrets_.reset();
+  audit_.reset();
   logs_.reset();
   store_.reset();
   // Last: what the store's threads were about to wake belongs to a reactor.

@@ -115,6 +115,73 @@ class QueueCommands {
   bool yes_ = false;
 };
 
+// `secret` and `parameter`, in the same way.
+class SecretCommands {
+ public:
+  SecretCommands(CLI::App& app, const QueueCommands::Client& client) {
+    secret_ = app.add_subcommand("secret", "Keep secrets, and the keys that encrypt them")->require_subcommand(1);
+    secret_->fallthrough();
+    set_ =
+        client(secret_->add_subcommand("set", "Make or change one; its value comes from standard input or a prompt"));
+    set_->add_option("--description", secret_options_.description, "Of a new one");
+    get_ = client(secret_->add_subcommand("get", "Print its value"));
+    get_->add_option("--stage", secret_options_.stage, "Such as AWSPREVIOUS; default: AWSCURRENT");
+    list_ = client(secret_->add_subcommand("ls", "List them, without values"));
+    remove_ = client(secret_->add_subcommand("rm", "Delete one, in 30 days"));
+    remove_->add_flag("--now", secret_options_.now, "At once and for good");
+    remove_->add_flag("-y,--yes", secret_options_.yes, "Do not ask");
+    for (auto* sub : {set_, get_, remove_}) sub->add_option("name", secret_options_.name, "Name or ARN")->required();
+    keys_ = client(secret_->add_subcommand("keys", "Show the master keys and how much is under each"));
+    rotate_ = client(secret_->add_subcommand("rotate-key", "Make a new master key and move everything to it"));
+    rewrap_ = client(secret_->add_subcommand("rewrap", "Read the master keys again and move everything to the first"));
+    for (auto* sub : {rotate_, rewrap_})
+      sub->add_flag("--forget", key_options_.forget, "Take the old keys away after it");
+
+    parameter_ = app.add_subcommand("parameter", "Keep parameters")->require_subcommand(1)->fallthrough();
+    put_ = client(parameter_->add_subcommand("set", "Make or change one; value from standard input or a prompt"));
+    put_->add_option("--type", parameter_options_.type, "Default: SecureString")
+        ->check(CLI::IsMember({"String", "StringList", "SecureString"}));
+    read_ = client(parameter_->add_subcommand("get", "Print its value; NAME:VERSION and NAME:LABEL, too"));
+    listed_ = client(parameter_->add_subcommand("ls", "List them, without values"));
+    listed_->add_option("path", parameter_options_.name, "Only below this path");
+    erase_ = client(parameter_->add_subcommand("rm", "Delete one with its history"));
+    erase_->add_flag("-y,--yes", parameter_options_.yes, "Do not ask");
+    for (auto* sub : {put_, read_, erase_}) sub->add_option("name", parameter_options_.name, "Name or ARN")->required();
+  }
+  [[nodiscard]] std::optional<int> run(const Output& out, const ConnectionOptions& connection) {
+    if (*set_) return secret_set(out, connection, secret_options_);
+    if (*get_) return secret_get(out, connection, secret_options_);
+    if (*list_) return secret_list(out, connection);
+    if (*remove_) return secret_remove(out, connection, secret_options_);
+    if (*keys_) return secret_keys(out, connection);
+    key_options_.rotate = static_cast<bool>(*rotate_);
+    if (*rotate_ || *rewrap_) return secret_rewrap(out, connection, key_options_);
+    if (*put_) return parameter_set(out, connection, parameter_options_);
+    if (*read_) return parameter_get(out, connection, parameter_options_);
+    if (*listed_) return parameter_list(out, connection, parameter_options_);
+    if (*erase_) return parameter_remove(out, connection, parameter_options_);
+    return std::nullopt;
+  }
+
+ private:
+  CLI::App* secret_;
+  CLI::App* set_;
+  CLI::App* get_;
+  CLI::App* list_;
+  CLI::App* remove_;
+  CLI::App* keys_;
+  CLI::App* rotate_;
+  CLI::App* rewrap_;
+  CLI::App* parameter_;
+  CLI::App* put_;
+  CLI::App* read_;
+  CLI::App* listed_;
+  CLI::App* erase_;
+  SecretOptions secret_options_;
+  KeyOptions key_options_;
+  ParameterOptions parameter_options_;
+};
+
 }  // namespace
 
 int run(int argc, char** argv, const Hooks& hooks) {
@@ -236,7 +303,20 @@ int run(int argc, char** argv, const Hooks& hooks) {
   auto* clock_set = client(clock_command->add_subcommand("set", "Move it to a time, which is not in its past"));
   clock_set->add_option("to", clock_to, "Such as 2026-01-31T23:59:59Z")->required();
 
+  AuditOptions audit_options;
+  auto* audit_command = client(app.add_subcommand("audit", "Show who did what, and who was refused"));
+  audit_command->add_option("--event", audit_options.event, "Only this operation, such as CreateFunction");
+  audit_command->add_option("--service", audit_options.service, "Only this service, such as lambda");
+  audit_command->add_option("--user", audit_options.user, "Only this user or session: its name or its ARN");
+  audit_command->add_option("--resource", audit_options.resource, "Only what names this resource");
+  audit_command->add_option("--from", audit_options.from, "Only since this time, such as 2026-01-31T12:00:00Z");
+  audit_command->add_flag("--errors", audit_options.errors, "Only what failed");
+  audit_command->add_flag("--denied", audit_options.denied, "Only what was refused for want of a right");
+  audit_command->add_flag("-f,--follow", audit_options.follow, "Go on with what comes from now on");
+  audit_command->add_option("-n,--limit", audit_options.limit, "How many at most")->check(CLI::Range(1, 100'000));
+
   const QueueCommands queue_commands(app, client);
+  SecretCommands secret_commands(app, client);
   auto* env_command =
       client(app.add_subcommand("env", "Print the variables for ordinary AWS clients: eval $(mayfly env)"));
   std::string runtime_paths;
@@ -280,6 +360,8 @@ int run(int argc, char** argv, const Hooks& hooks) {
   if (*clock_advance) return advance_clock(out, connection, clock_by);
   if (*clock_set) return set_clock(out, connection, clock_to);
   if (const auto code = queue_commands.run(out, connection)) return *code;
+  if (*audit_command) return audit(out, connection, audit_options);
+  if (const auto code = secret_commands.run(out, connection)) return *code;
   if (*env_command) return environment(out, connection);
   if (*doctor_command) return doctor(out, runtime_paths);
   if (*version_command) return version(out);

@@ -123,6 +123,44 @@ struct ScheduleOptions {
 int list_schedules(const Output& out, const ConnectionOptions& connection, const ScheduleOptions& options);
 int show_schedule(const Output& out, const ConnectionOptions& connection, const ScheduleOptions& options);
 int run_schedule(const Output& out, const ConnectionOptions& connection, const ScheduleOptions& options);
+struct AuditOptions {
+  std::string event;     // "CreateFunction"
+  std::string service;   // "lambda"
+  std::string user;      // of the ARN its last part, or the whole
+  std::string resource;  // a name or an ARN in the request or the answer
+  std::string from;      // "2026-01-31T12:00:00Z"
+  bool errors = false;
+  bool denied = false;
+  bool follow = false;
+  int limit = 100;
+};
+int audit(const Output& out, const ConnectionOptions& connection, const AuditOptions& options);
+struct SecretOptions {
+  std::string name;
+  std::string description;
+  std::string stage;  // "" : AWSCURRENT
+  bool now = false;   // delete without a recovery window
+  bool yes = false;
+};
+struct ParameterOptions {
+  std::string name;  // of ls: a path, or ""
+  std::string type = "SecureString";
+  bool yes = false;
+};
+struct KeyOptions {
+  bool rotate = false;  // make a new key first; else read them again from where they come
+  bool forget = false;  // afterwards take the old ones away
+};
+int secret_set(const Output& out, const ConnectionOptions& connection, const SecretOptions& options);
+int secret_get(const Output& out, const ConnectionOptions& connection, const SecretOptions& options);
+int secret_list(const Output& out, const ConnectionOptions& connection);
+int secret_remove(const Output& out, const ConnectionOptions& connection, const SecretOptions& options);
+int secret_keys(const Output& out, const ConnectionOptions& connection);
+int secret_rewrap(const Output& out, const ConnectionOptions& connection, const KeyOptions& options);
+int parameter_set(const Output& out, const ConnectionOptions& connection, const ParameterOptions& options);
+int parameter_get(const Output& out, const ConnectionOptions& connection, const ParameterOptions& options);
+int parameter_list(const Output& out, const ConnectionOptions& connection, const ParameterOptions& options);
+int parameter_remove(const Output& out, const ConnectionOptions& connection, const ParameterOptions& options);
 // The clock of a server with --test-clock. "1h30m", "45s", "2d".
 int show_clock(const Output& out, const ConnectionOptions& connection);
 int advance_clock(const Output& out, const ConnectionOptions& connection, const std::string& by);

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/time_format.h"
 #include "services/events/cloud_events.h"
+#include "vault/sealed_records.h"
 
 namespace mayfly::events {
 namespace {
@@ -203,6 +204,9 @@ Awaitable<delivery::Attempt> ApiClient::call(delivery::Arn target, delivery::Eve
       connection_name ? connections_.find(place_key(ConnectionRecord::kPrefix, place, connection_name->name)) : nullptr;
   if (!connection || connection->state == "DEAUTHORIZED")
     co_return attempt_of(Kind::kRetry, "CONNECTION_NOT_AUTHORIZED", "The connection is gone or not authorized.", 401);
+  if (const auto locked = vault::locked(json::value(connection->parameters)))
+    co_return attempt_of(Kind::kRetry, "CONNECTION_NOT_AUTHORIZED",
+                         "The connection's credentials cannot be decrypted: " + vault::why_locked(*locked) + ".", 401);
   if (!take(*destination))
     co_return attempt_of(Kind::kThrottled, "RATE_LIMIT", "The destination's rate is used up.", 429);
   Parameters parameters;

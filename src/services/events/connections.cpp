@@ -4,6 +4,7 @@
 #include "base/ids.h"
 #include "services/events/core.h"
 #include "services/events/secrets.h"
+#include "vault/sealed_records.h"
 
 namespace mayfly::events {
 namespace {
@@ -112,7 +113,7 @@ Awaitable<aws::ApiResult<wire::UpdateConnectionResponse>> update_connection(Core
     if (request.AuthParameters) {
       json::object given;
       to_document(*request.AuthParameters, given);
-      if (other_type) connection.parameters.clear();
+      if (other_type || vault::locked(json::value(connection.parameters))) connection.parameters.clear();
       for (const auto& member : given) {
         auto& kept = connection.parameters[member.key()];
         if (kept.is_object() && member.value().is_object() && member.key() != "InvocationHttpParameters") {

@@ -105,7 +105,12 @@ Awaitable<Attempt> run(Core& core, Arn arn, Event event) {
   const auto function = named(arn);
   if (!function) co_return refused("InvalidTarget", "not the ARN of a function", 400);
   auto resolved = resolve(core, function->place, function->name, function->qualifier, random_share());
-  if (!resolved) co_return refused(std::string(resolved.error().model->code), resolved.error().message, 404);
+  if (!resolved) {
+    auto attempt = refused(std::string(resolved.error().model->code), resolved.error().message, 404);
+    // The key may come back; the event waits for it.
+    if (resolved.error().model == &wire::errors::KMSAccessDeniedException) attempt.kind = Attempt::Kind::kThrottled;
+    co_return attempt;
+  }
   dispatch::Invocation invocation;
   invocation.request_id = event.id;
   invocation.invoked_function_arn = resolved->invoked_arn;

@@ -6,6 +6,7 @@
 
 #include "base/crypto.h"
 #include "base/encoding.h"
+#include "vault/sealed_records.h"
 
 namespace mayfly::lambda {
 namespace {
@@ -29,7 +30,11 @@ std::string text_of(const json::value& object, std::string_view key) { return st
 
 json::object to_value(const VersionRecord& version) {
   json::object out;
-  out["config"] = document_of(version.config);
+  auto config = document_of(version.config);
+  if (version.config.Environment && version.config.Environment->Error) {
+    config["Environment"] = vault::locked_part(version.locked_environment);
+  }
+  out["config"] = std::move(config);
   out["code"] = version.code_sha;
   json::array layers;
   for (const auto& sha : version.layer_shas) layers.emplace_back(sha);
@@ -41,6 +46,16 @@ json::object to_value(const VersionRecord& version) {
 VersionRecord version_from(const json::value& value) {
   VersionRecord out;
   read_document(value, "config", out.config);
+  const auto* config = find(value, "config");
+  const auto* environment = config == nullptr ? nullptr : find(*config, "Environment");
+  if (auto locked = environment == nullptr ? std::nullopt : vault::locked(*environment)) {
+    wire::EnvironmentError error;
+    error.ErrorCode = "AccessDeniedException";
+    error.Message = "Lambda was unable to decrypt your environment variables: " + vault::why_locked(*locked);
+    out.config.Environment.emplace();
+    out.config.Environment->Error = std::move(error);
+    out.locked_environment = std::move(*locked);
+  }
   out.code_sha = text_of(value, "code");
   out.content = text_of(value, "content");
   if (const auto* layers = find(value, "layers"); layers != nullptr && layers->is_array()) {

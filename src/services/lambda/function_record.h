@@ -22,6 +22,9 @@ struct VersionRecord {
   std::string code_sha;                 // 64 hex digits: the package's blob and the folder it was unpacked to
   std::vector<std::string> layer_shas;  // same for each layer, lowest first
   std::string content;  // hash of code and configuration: equal content is published once and shares instances
+  // The environment as it is stored, where it cannot be decrypted; config.Environment.Error then says why, and goes
+  // when a new environment is set.
+  std::string locked_environment;
 };
 
 struct Policy {

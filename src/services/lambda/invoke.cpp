@@ -234,6 +234,9 @@ aws::ApiResult<Resolved> resolve(const Core& core, const Place& place, const std
   if (!out.target) {
     return std::unexpected(function_missing(place, name, qualifier.empty() ? kLatest : std::string_view(qualifier)));
   }
+  if (!out.target->unusable.empty()) {
+    return refuse(wire::errors::KMSAccessDeniedException, out.target->unusable);
+  }
   out.invoked_arn = function_arn(place, name, qualifier);
   return out;
 }

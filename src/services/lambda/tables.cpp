@@ -152,6 +152,9 @@ TargetPtr Tables::make_target(const FunctionRecord& record, const VersionRecord&
   target->role = config.Role.value_or("");
   target->code_directory = code_directory_ + "/" + version.code_sha;
   for (const auto& sha : version.layer_shas) target->layer_directories.push_back(code_directory_ + "/" + sha);
+  if (config.Environment && config.Environment->Error) {
+    target->unusable = config.Environment->Error->Message.value_or("");
+  }
   if (config.Environment && config.Environment->Variables) target->environment = *config.Environment->Variables;
   target->memory_mb = static_cast<std::uint32_t>(config.MemorySize.value_or(128));
   if (config.EphemeralStorage) {

@@ -7,6 +7,7 @@
 #include "base/crypto.h"
 #include "base/log.h"
 #include "services/sns/core.h"
+#include "vault/sealed_records.h"
 
 namespace mayfly::sns {
 namespace {
@@ -19,16 +20,29 @@ std::string certificate_path(const SigningKey& key) {
   return fmt::format("{}{}.pem", kCertificatePath, hex_encode(sha256(key.certificate_pem())).substr(0, 32));
 }
 
+bool is_locked(std::string_view text) {
+  const auto parsed = parse_json(text);
+  const auto* key = parsed ? find(*parsed, "privateKey") : nullptr;
+  return key != nullptr && vault::locked(*key);
+}
+
 Awaitable<Result<SigningKey>> read_or_make_key(Core& core) {
   auto stored = co_await core.store.get(std::string(kSigningKey));
   if (!stored) co_return std::unexpected(std::move(stored.error()));
+  store::Revision expected = 0;
+  if (*stored && is_locked((*stored)->value)) {
+    // Receivers find the certificate by the address in each message, so that a new key does as well.
+    log(Level::kWarn, "the key that signs notifications cannot be decrypted; a new one is made");
+    expected = (*stored)->revision;
+    stored->reset();
+  }
   if (!*stored) {
     std::function<Result<SigningKey>()> work = [now = core.clock.now()] { return SigningKey::make("sns.mayfly", now); };
     auto made = co_await core.pool.run<SigningKey>(std::move(work));
     if (!made) co_return std::unexpected(std::move(made.error()));
     auto text =
         to_json(json::object{{"privateKey", made->private_key_pem()}, {"certificate", made->certificate_pem()}});
-    auto written = co_await core.store.compare_and_set(std::string(kSigningKey), std::move(text), 0);
+    auto written = co_await core.store.compare_and_set(std::string(kSigningKey), std::move(text), expected);
     if (written) co_return std::move(*made);
     if (written.error().code != ErrorCode::kConflict) co_return std::unexpected(std::move(written.error()));
     stored = co_await core.store.get(std::string(kSigningKey));
