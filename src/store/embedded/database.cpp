@@ -26,25 +26,13 @@ Result<std::unique_ptr<Database>> Database::open(const std::filesystem::path& fi
 }
 
 Result<void> Database::migrate() {
-  auto tables = file_.query_number("SELECT count(*) FROM sqlite_master WHERE name = 'meta'", 0);
-  if (!tables) return std::unexpected(tables.error());
-  if (*tables == 0) {
-    const std::string sql = fmt::format("BEGIN IMMEDIATE;{}COMMIT;", kCreateSchema);
-    if (auto done = file_.execute(sql.c_str()); !done) return done;
-  }
-  auto version = file_.query_number("SELECT value FROM meta WHERE name = 'schema_version'", 0);
+  auto version = file_.claim_schema(kCreateSchema, kSchemaVersion, "the store");
+  if (!version) return std::unexpected(version.error());
   auto clean = file_.query_number("SELECT value FROM meta WHERE name = 'clean'", 0);
   auto revision = file_.query_number("SELECT value FROM meta WHERE name = 'revision'", 0);
-  if (!version) return std::unexpected(version.error());
   if (!clean) return std::unexpected(clean.error());
   if (!revision) return std::unexpected(revision.error());
-  if (*version > kSchemaVersion) {
-    return fail(ErrorCode::kUnsupported,
-                fmt::format("the store has schema version {}, this program knows up to {}", *version, kSchemaVersion),
-                "the data directory was used by a newer Mayfly; run that version or a newer one");
-  }
-  if (*version < 1) return fail(ErrorCode::kCorrupt, "the store has no schema version");
-  schema_version_ = static_cast<int>(*version);
+  schema_version_ = *version;
   was_clean_ = *clean == 1;
   revision_ = static_cast<Revision>(*revision);
   if (*version < kSchemaVersion) {
@@ -57,18 +45,11 @@ Result<void> Database::migrate() {
 }
 
 Result<void> Database::prepare_statements() {
-  auto put = file_.prepare(
-      "INSERT INTO entries (key, value, revision) VALUES (?1, ?2, ?3) "
-      "ON CONFLICT (key) DO UPDATE SET value = excluded.value, revision = excluded.revision");
-  auto remove = file_.prepare("DELETE FROM entries WHERE key = ?1");
-  auto set_revision = file_.prepare("UPDATE meta SET value = ?1 WHERE name = 'revision'");
-  if (!put) return std::unexpected(put.error());
-  if (!remove) return std::unexpected(remove.error());
-  if (!set_revision) return std::unexpected(set_revision.error());
-  put_ = std::move(*put);
-  remove_ = std::move(*remove);
-  set_revision_ = std::move(*set_revision);
-  return {};
+  return file_.prepare_all({{&put_,
+                             "INSERT INTO entries (key, value, revision) VALUES (?1, ?2, ?3) "
+                             "ON CONFLICT (key) DO UPDATE SET value = excluded.value, revision = excluded.revision"},
+                            {&remove_, "DELETE FROM entries WHERE key = ?1"},
+                            {&set_revision_, "UPDATE meta SET value = ?1 WHERE name = 'revision'"}});
 }
 
 Result<void> Database::load(const std::function<void(Entry)>& take) {

@@ -31,32 +31,14 @@ Result<std::unique_ptr<QueueDatabase>> QueueDatabase::open(const std::filesystem
   auto opened = SqliteFile::open(file, SqliteFile::Tuning{.checkpoint_pages = 4'000, .cache_kib = 32'768});
   if (!opened) return std::unexpected(opened.error());
   std::unique_ptr<QueueDatabase> database(new QueueDatabase(std::move(*opened)));
-  if (auto done = database->migrate(); !done) return std::unexpected(done.error());
+  auto version = database->file_.claim_schema(kCreateQueueSchema, kQueueSchemaVersion, "the file of the queues");
+  if (!version) return std::unexpected(version.error());
   if (auto done = database->prepare_statements(); !done) return std::unexpected(done.error());
   return database;
 }
 
-Result<void> QueueDatabase::migrate() {
-  auto tables = file_.query_number("SELECT count(*) FROM sqlite_master WHERE name = 'meta'", 0);
-  if (!tables) return std::unexpected(tables.error());
-  if (*tables == 0) {
-    const std::string sql = fmt::format("BEGIN IMMEDIATE;{}COMMIT;", kCreateQueueSchema);
-    if (auto done = file_.execute(sql.c_str()); !done) return done;
-  }
-  auto version = file_.query_number("SELECT value FROM meta WHERE name = 'schema_version'", 0);
-  if (!version) return std::unexpected(version.error());
-  if (*version > kQueueSchemaVersion) {
-    return fail(
-        ErrorCode::kUnsupported,
-        fmt::format("the queues have schema version {}, this program knows up to {}", *version, kQueueSchemaVersion),
-        "the data directory was used by a newer Mayfly; run that version or a newer one");
-  }
-  if (*version < 1) return fail(ErrorCode::kCorrupt, "the queues have no schema version");
-  return {};
-}
-
 Result<void> QueueDatabase::prepare_statements() {
-  const std::initializer_list<std::pair<SqliteFile::Statement*, std::string_view>> statements{
+  return file_.prepare_all({
       {&reserve_, "UPDATE meta SET value = ?1 WHERE name = 'reserved'"},
       {&add_queue_, "INSERT INTO queues VALUES (?1, ?2, 0)"},
       {&remove_queue_, "DELETE FROM queues WHERE number = ?1"},
@@ -74,13 +56,7 @@ Result<void> QueueDatabase::prepare_statements() {
       {&read_message_, "SELECT id, grp, dedupe, body FROM messages WHERE sequence = ?1"},
       {&read_state_, "SELECT state FROM leases WHERE sequence = ?1"},
       {&read_dedupe_, "SELECT id FROM dedupe WHERE sequence = ?1"},
-  };
-  for (const auto& [statement, sql] : statements) {
-    auto prepared = file_.prepare(sql);
-    if (!prepared) return std::unexpected(prepared.error());
-    *statement = std::move(*prepared);
-  }
-  return {};
+  });
 }
 
 // --- loading ---------------------------------------------------------------------------------------------------------

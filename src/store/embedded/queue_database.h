@@ -56,7 +56,6 @@ class QueueDatabase {
 
  private:
   explicit QueueDatabase(SqliteFile file) : file_(std::move(file)) {}
-  Result<void> migrate();
   Result<void> prepare_statements();
   Result<void> load_queues(QueueCore& core);
   Result<void> load_messages(QueueCore& core);

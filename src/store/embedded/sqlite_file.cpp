@@ -77,6 +77,33 @@ Result<std::int64_t> SqliteFile::query_number(std::string_view sql, std::int64_t
   return sqlite3_column_int64(statement->get(), 0);
 }
 
+Result<int> SqliteFile::claim_schema(std::string_view create, int known, std::string_view what) {
+  auto tables = query_number("SELECT count(*) FROM sqlite_master WHERE name = 'meta'", 0);
+  if (!tables) return std::unexpected(tables.error());
+  if (*tables == 0) {
+    const std::string sql = fmt::format("BEGIN IMMEDIATE;{}COMMIT;", create);
+    if (auto done = execute(sql.c_str()); !done) return std::unexpected(done.error());
+  }
+  auto version = query_number("SELECT value FROM meta WHERE name = 'schema_version'", 0);
+  if (!version) return std::unexpected(version.error());
+  if (*version > known) {
+    return fail(ErrorCode::kUnsupported,
+                fmt::format("{} has schema version {}, this program knows up to {}", what, *version, known),
+                "the data directory was used by a newer Mayfly; run that version or a newer one");
+  }
+  if (*version < 1) return fail(ErrorCode::kCorrupt, fmt::format("{} has no schema version", what));
+  return static_cast<int>(*version);
+}
+
+Result<void> SqliteFile::prepare_all(std::initializer_list<std::pair<Statement*, std::string_view>> statements) {
+  for (const auto& [statement, sql] : statements) {
+    auto prepared = prepare(sql);
+    if (!prepared) return std::unexpected(prepared.error());
+    *statement = std::move(*prepared);
+  }
+  return {};
+}
+
 Result<void> SqliteFile::begin() { return step(begin_.get()); }
 Result<void> SqliteFile::commit() { return step(commit_.get()); }
 

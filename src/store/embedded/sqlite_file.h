@@ -7,9 +7,11 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <initializer_list>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "base/error.h"
 
@@ -40,6 +42,11 @@ class SqliteFile {
   // True: there is a row, and the caller resets the statement after it has read it. False: none (it is reset).
   Result<bool> row(sqlite3_stmt* statement);
   Result<std::int64_t> query_number(std::string_view sql, std::int64_t fallback);
+
+  // The schema's version as `meta` says it; a new file gets `create`, which makes that table. `what` is in errors: "the
+  // queues". kUnsupported: newer than `known`. Nothing of an existing file is changed.
+  Result<int> claim_schema(std::string_view create, int known, std::string_view what);
+  Result<void> prepare_all(std::initializer_list<std::pair<Statement*, std::string_view>> statements);
 
   Result<void> begin();
   Result<void> commit();  // kTooLarge: the disk is full

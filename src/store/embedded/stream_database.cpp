@@ -28,32 +28,14 @@ Result<std::unique_ptr<StreamDatabase>> StreamDatabase::open(const std::filesyst
   auto opened = SqliteFile::open(file, SqliteFile::Tuning{.checkpoint_pages = 4'000, .cache_kib = 16'384});
   if (!opened) return std::unexpected(opened.error());
   std::unique_ptr<StreamDatabase> database(new StreamDatabase(std::move(*opened)));
-  if (auto done = database->migrate(); !done) return std::unexpected(done.error());
+  auto version = database->file_.claim_schema(kCreateStreamSchema, kStreamSchemaVersion, "the file of the streams");
+  if (!version) return std::unexpected(version.error());
   if (auto done = database->prepare_statements(); !done) return std::unexpected(done.error());
   return database;
 }
 
-Result<void> StreamDatabase::migrate() {
-  auto tables = file_.query_number("SELECT count(*) FROM sqlite_master WHERE name = 'meta'", 0);
-  if (!tables) return std::unexpected(tables.error());
-  if (*tables == 0) {
-    const std::string sql = fmt::format("BEGIN IMMEDIATE;{}COMMIT;", kCreateStreamSchema);
-    if (auto done = file_.execute(sql.c_str()); !done) return done;
-  }
-  auto version = file_.query_number("SELECT value FROM meta WHERE name = 'schema_version'", 0);
-  if (!version) return std::unexpected(version.error());
-  if (*version > kStreamSchemaVersion) {
-    return fail(
-        ErrorCode::kUnsupported,
-        fmt::format("the streams have schema version {}, this program knows up to {}", *version, kStreamSchemaVersion),
-        "the data directory was used by a newer Mayfly; run that version or a newer one");
-  }
-  if (*version < 1) return fail(ErrorCode::kCorrupt, "the streams have no schema version");
-  return {};
-}
-
 Result<void> StreamDatabase::prepare_statements() {
-  const std::initializer_list<std::pair<SqliteFile::Statement*, std::string_view>> statements{
+  return file_.prepare_all({
       {&find_, "SELECT number, first, last, bytes, newest_at FROM streams WHERE name = ?1"},
       {&create_, "INSERT INTO streams (name, first, last, bytes, newest_at) VALUES (?1, 1, 0, 0, 0)"},
       {&update_, "UPDATE streams SET first = ?2, last = ?3, bytes = ?4, newest_at = ?5 WHERE number = ?1"},
@@ -64,13 +46,7 @@ Result<void> StreamDatabase::prepare_statements() {
       {&measure_, "SELECT place, at, length(data) FROM records WHERE place BETWEEN ?1 AND ?2 ORDER BY place LIMIT ?3"},
       {&delete_, "DELETE FROM records WHERE place BETWEEN ?1 AND ?2"},
       {&list_, "SELECT name FROM streams WHERE name >= ?1 AND name > ?2 ORDER BY name LIMIT ?3"},
-  };
-  for (const auto& [statement, sql] : statements) {
-    auto prepared = file_.prepare(sql);
-    if (!prepared) return std::unexpected(prepared.error());
-    *statement = std::move(*prepared);
-  }
-  return {};
+  });
 }
 
 Result<std::optional<StreamDatabase::Row>> StreamDatabase::find(const StreamName& name) {

@@ -66,7 +66,6 @@ class StreamDatabase {
 
  private:
   explicit StreamDatabase(SqliteFile file) : file_(std::move(file)) {}
-  Result<void> migrate();
   Result<void> prepare_statements();
   Result<void> update(const Row& row);
 
