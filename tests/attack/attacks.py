@@ -735,16 +735,16 @@ def other_runtime_apis(event, report):
     """The Runtime API of another instance: on its address, and anywhere on loopback but the own one."""
     own = os.environ.get("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9001")
     for address in [*(set(event.get("addresses", [])) - own_addresses()), "127.0.0.2", "127.0.1.1"]:
-        for port in (9001, 9000, 9002, 8080):
+        for port in (9001, 2773, 9000, 9002, 8080):
             try_connect(report, socket.AF_INET, (address, port), f"{address}:{port}", seconds=0.2, refusal_is_contact=not address.startswith("127."))
     host, _, own_port = own.partition(":")
     for port in range(1, 65536):
-        if str(port) == own_port:
+        if str(port) in (own_port, "2773"):  # 2773: the instance's own address for secrets, which wants its session token
             continue
         with socket.socket() as client:
             if client.connect_ex((host, port)) == 0 and client.getsockname() != client.getpeername():
                 report.escape(f"connected to {host}:{port}")
-    report.refused(f"only {own} listens on loopback")
+    report.refused(f"only {own} and the address for secrets listen on loopback")
 
 
 @attack
