@@ -145,8 +145,8 @@ class Connection {
 // error.
 template <typename Handler>
 int run(Handler handler) try {
-  // Asks a platform that knows it (Mayfly) for the next event in place of the answer's receipt: one message each way for
-  // an invocation. Any other ignores the header and sends the receipt.
+  // Asks a platform that knows it (Mayfly) for the next event in place of the answer's receipt: one message each way
+  // for an invocation. Any other ignores the header and sends the receipt.
   const std::string then_next = "Mayfly-Then-Next: 1\r\n";
   const std::string json = "Content-Type: application/json\r\n" + then_next;
   detail::Connection api;

@@ -28,8 +28,8 @@ Result<Translated> translate(const http::RequestHead& head) {
     out.service = "secretsmanager";
     out.target = "secretsmanager.GetSecretValue";
     out.body["SecretId"] = value("secretId");
-    if (auto id = value("versionId"); !id.empty()) out.body["VersionId"] = std::move(id);
-    if (auto stage = value("versionStage"); !stage.empty()) out.body["VersionStage"] = std::move(stage);
+    if (const auto id = value("versionId"); !id.empty()) out.body["VersionId"] = id;
+    if (const auto stage = value("versionStage"); !stage.empty()) out.body["VersionStage"] = stage;
     return out;
   }
   if (head.method == "GET" && head.path() == "/systemsmanager/parameters/get") {
@@ -42,7 +42,7 @@ Result<Translated> translate(const http::RequestHead& head) {
     }
     out.service = "ssm";
     out.target = "AmazonSSM.GetParameter";
-    out.body["Name"] = std::move(name);
+    out.body["Name"] = name;
     out.body["WithDecryption"] = value("withDecryption") == "true";
     return out;
   }
@@ -51,11 +51,11 @@ Result<Translated> translate(const http::RequestHead& head) {
 
 class TranslatedRequest final : public http::Request {
  public:
-  TranslatedRequest(http::Request& original, std::string target) : original_(original) {
+  TranslatedRequest(http::Request& original, const std::string& target) : original_(original) {
     head.method = "POST";
     head.target = "/";
     head.headers.add("Content-Type", "application/x-amz-json-1.1");
-    head.headers.add("X-Amz-Target", std::move(target));
+    head.headers.add("X-Amz-Target", target);
   }
   Awaitable<Result<std::string>> read() override { co_return std::string(); }
   Awaitable<Result<std::string>> read_all(std::size_t) override { co_return std::string(); }
@@ -70,7 +70,7 @@ class TranslatedRequest final : public http::Request {
 
 Awaitable<void> send_status(http::ResponseWriter& response, int status, std::string message) {
   json::object body;
-  body["message"] = std::move(message);
+  body["message"] = message;
   http::Response answer;
   answer.head.status = status;
   answer.head.headers.add("Content-Type", "application/json");

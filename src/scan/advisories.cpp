@@ -1,6 +1,7 @@
 #include "scan/advisories.h"
 
 #include <algorithm>
+#include <array>
 #include <optional>
 
 #include "base/json.h"
@@ -40,10 +41,12 @@ Result<Advisories> Advisories::open(const std::filesystem::path& folder) {
 
 void Advisories::add_event(const std::string& kind, std::string version, std::vector<Event>& out) {
   using Kind = Event::Kind;
-  if (kind == "introduced") out.push_back({.kind = Kind::kIntroduced, .version = std::move(version)});
-  if (kind == "fixed") out.push_back({.kind = Kind::kFixed, .version = std::move(version)});
-  if (kind == "last_affected") out.push_back({.kind = Kind::kLastAffected, .version = std::move(version)});
-  if (kind == "limit") out.push_back({.kind = Kind::kLimit, .version = std::move(version)});
+  constexpr std::array<std::pair<std::string_view, Kind>, 4> kKinds{{{"introduced", Kind::kIntroduced},
+                                                                     {"fixed", Kind::kFixed},
+                                                                     {"last_affected", Kind::kLastAffected},
+                                                                     {"limit", Kind::kLimit}}};
+  const auto* const found = std::ranges::find(kKinds, kind, &std::pair<std::string_view, Kind>::first);
+  if (found != kKinds.end()) out.push_back({.kind = found->second, .version = std::move(version)});
 }
 
 bool Advisories::add(std::string_view text) {
