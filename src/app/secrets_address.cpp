@@ -115,7 +115,7 @@ Awaitable<void> Front::handle_secrets_address(http::Request& request, http::Resp
   context.response = &response;
   const auto service = services_.find(translated->service);
   MAYFLY_ASSERT(service != services_.end());
-  TranslatedRequest inner(request, std::move(translated->target));
+  TranslatedRequest inner(request, translated->target);
   auto body = to_json(translated->body);
   co_await service->second->serve(context, inner, std::move(body), response);
 }

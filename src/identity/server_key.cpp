@@ -78,6 +78,8 @@ std::optional<std::string> ServerKey::open(std::string_view purpose, std::string
   if (sealed.size() > kLongestSealed) return std::nullopt;
   const auto bytes = base64_decode(sealed);
   if (!bytes || bytes->size() < kNonceBytes + kTagBytes) return std::nullopt;
+  // The last digit has bits that stand for nothing: one sealed text has one form.
+  if (base64_encode(*bytes) != sealed) return std::nullopt;
   const auto key = key_for(purpose);
   const std::string_view nonce(bytes->data(), kNonceBytes);
   std::string tag = bytes->substr(kNonceBytes, kTagBytes);
