@@ -81,8 +81,12 @@ Token Tokens::bad(std::string message, std::size_t at) {
 
 // The character that stands here does not belong here.
 Token Tokens::unexpected(std::string_view expectation) {
+  // Bytes that are no UTF-8 may go on for ever; a character has four at most.
+  constexpr std::size_t kLongestCharacter = 4;
   std::size_t length = 1;
-  while (at_ + length < source_.size() && continues_character(source_[at_ + length])) ++length;
+  while (length < kLongestCharacter && at_ + length < source_.size() && continues_character(source_[at_ + length])) {
+    ++length;
+  }
   const auto shown = source_.substr(at_, length);
   const auto first = static_cast<std::uint8_t>(shown[0]);
   std::uint32_t code = first;
