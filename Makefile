@@ -3,7 +3,7 @@
 JOBS ?= $(shell nproc)
 PRESET ?= release
 
-.PHONY: help setup setup-tests build run quickstart test lint format bench bench-peers profile bench-events conformance fuzz clean
+.PHONY: help setup setup-tests build run quickstart test lint format bench bench-peers profile bench-events bench-access conformance fuzz clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -50,6 +50,10 @@ bench-events: build setup-tests ## Measure queues, rules, schedules and what fir
 	@.venv/bin/python bench/events.py latency
 	@.venv/bin/python bench/events.py schedules
 	@build/release/src/pattern/mayfly_pattern_bench
+
+bench-access: build setup-tests ## Measure signature check, policy decision and route matching as they grow
+	@scripts/build release mayfly_access_bench
+	@.venv/bin/python bench/access.py
 
 fuzz: setup ## Fuzz every parser for ten minutes each (SECONDS=n for another time)
 	@scripts/fuzz $(or $(SECONDS),600)

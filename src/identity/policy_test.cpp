@@ -1,5 +1,4 @@
-// The policy engine against cases that are data (cases/*.json), what it says about its decisions, and how long it
-// takes.
+// The policy engine against cases that are data (cases/*.json), and what it says about its decisions.
 #include <fmt/core.h>
 #include <gtest/gtest.h>
 
@@ -222,40 +221,5 @@ TEST(PolicyPattern, HostilePatternsStayCheap) {
 
 // A decision with a caller's ten policies of ten statements each, and the time it takes. The bound is loose: the
 // machine that runs this may be busy; the figure is printed.
-TEST(PolicySpeed, DecidesInMicroseconds) {
-  std::vector<NamedPolicy> policies;
-  for (int p = 0; p < 10; ++p) {
-    std::string text = R"({"Version":"2012-10-17","Statement":[)";
-    for (int s = 0; s < 10; ++s) {
-      text += fmt::format(
-          R"({}{{"Effect":"Allow","Action":["service{}:Get*","service{}:List*"],"Resource":"arn:aws:x:us-east-1:1:thing/{}/*"}})",
-          s == 0 ? "" : ",", s, s, p);
-    }
-    policies.push_back({.name = "p", .policy = *Policy::parse(text + "]}", PolicyKind::kIdentity, Policy::kLongest)});
-  }
-  policies.push_back(
-      {.name = "last",
-       .policy = *Policy::parse(R"({"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"lambda:Invoke*",
-          "Resource":"arn:aws:lambda:us-east-1:1:function:${aws:username}-*","Condition":{"Bool":{"aws:SecureTransport":"true"}}}})",
-                                PolicyKind::kIdentity, Policy::kLongest)});
-  Question question;
-  question.caller = {.kind = Caller::Kind::kUser, .account = "1", .arn = "arn:aws:iam::1:user/ann"};
-  question.action = "lambda:InvokeFunction";
-  question.resource = "arn:aws:lambda:us-east-1:1:function:ann-f";
-  question.resource_account = "1";
-  question.context.set("aws:username", "ann");
-  question.context.set("aws:SecureTransport", "true");
-  Policies all;
-  all.identity = policies;
-  const RealClock clock;
-  constexpr int kRounds = 2000;
-  const auto before = clock.steady_now();
-  for (int i = 0; i < kRounds; ++i) ASSERT_TRUE(decide(question, all).allowed);
-  const auto each = std::chrono::duration<double, std::micro>(clock.steady_now() - before).count() / kRounds;
-  RecordProperty("microseconds", fmt::format("{:.2f}", each));
-  fmt::print("a decision over 101 statements: {:.2f} us\n", each);
-  EXPECT_LT(each, 500.0);
-}
-
 }  // namespace
 }  // namespace mayfly::identity

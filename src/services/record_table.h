@@ -20,6 +20,8 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -154,14 +156,16 @@ class RecordTable {
 
   [[nodiscard]] Installed seen(const std::string& key) const {
     const std::lock_guard lock(mutex_);
-    const auto found = records_.find(key);
-    return found == records_.end() || !found->second.record ? Installed{} : found->second;
+    const auto found = by_key_.find(key);
+    return found == by_key_.end() || !found->second->record ? Installed{} : *found->second;
   }
 
   void install(const std::string& key, Ptr record, store::Revision revision) {
     {
       const std::lock_guard lock(mutex_);
-      auto& slot = records_[key];
+      const auto at = records_.try_emplace(key).first;
+      by_key_.try_emplace(at->first, &at->second);
+      auto& slot = at->second;
       // A newer one is here already. A tombstone's revision is only a lower bound, so an equal one is newer than it.
       if (slot.revision > revision || (slot.revision == revision && slot.record)) return;
       slot = Installed{.record = std::move(record), .revision = revision};
@@ -187,7 +191,8 @@ class RecordTable {
   store::KeyValue& store_;
   Hook hook_;
   mutable std::mutex mutex_;
-  std::map<std::string, Installed> records_;
+  std::map<std::string, Installed> records_;                       // in order, for lists; nothing is taken out
+  std::unordered_map<std::string_view, const Installed*> by_key_;  // for find(), however many there are
 };
 
 // One page of `all`, which ascends by the text that `key_of` gives. The token is the key of the last item; it holds

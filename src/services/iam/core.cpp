@@ -79,7 +79,7 @@ EntityPtr Core::owner_of_key(std::string_view access_key_id, bool& active) const
   std::string owner;
   {
     const std::lock_guard lock(mutex_);
-    const auto found = key_owners_.find(access_key_id);
+    const auto found = key_owners_.find(std::string(access_key_id));
     if (found == key_owners_.end()) return nullptr;
     owner = found->second;
   }
@@ -90,16 +90,17 @@ EntityPtr Core::owner_of_key(std::string_view access_key_id, bool& active) const
 }
 
 Result<identity::PolicyPtr> Core::compiled(identity::PolicyKind kind, const std::string& document) const {
-  const auto name = static_cast<char>('0' + static_cast<int>(kind)) + document;
   {
     const std::lock_guard lock(mutex_);
-    if (const auto found = compiled_.find(name); found != compiled_.end()) return found->second;
+    const auto& known = compiled_[kind];
+    if (const auto found = known.find(document); found != known.end()) return found->second;
   }
   auto policy = identity::Policy::parse(document, kind, identity::Policy::kLongest);
   if (!policy) return policy;
   const std::lock_guard lock(mutex_);
-  if (compiled_.size() >= kMostCompiled) compiled_.clear();
-  compiled_[name] = *policy;
+  auto& known = compiled_[kind];
+  if (known.size() >= kMostCompiled) known.clear();
+  known[document] = *policy;
   return policy;
 }
 

@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -66,11 +67,12 @@ struct Core {
 
   mutable std::mutex mutex_;
   std::atomic<std::uint64_t> generation_{1};
-  std::map<std::string, std::string, std::less<>> key_owners_;      // access key id to entity key
-  std::map<std::string, std::vector<std::string>> keys_of_entity_;  // entity key to access key ids
-  mutable std::map<std::string, EffectivePtr> effective_;           // by entity key
-  mutable std::map<std::string, identity::PolicyPtr> compiled_;     // by kind and document
-  std::map<std::string, ManagedPtr, std::less<>> aws_managed_;      // by policy key
+  std::unordered_map<std::string, std::string> key_owners_;          // access key id to entity key
+  std::map<std::string, std::vector<std::string>> keys_of_entity_;   // entity key to access key ids
+  mutable std::unordered_map<std::string, EffectivePtr> effective_;  // by entity key
+  using Compiled = std::unordered_map<std::string, identity::PolicyPtr>;
+  mutable std::map<identity::PolicyKind, Compiled> compiled_;   // by document
+  std::map<std::string, ManagedPtr, std::less<>> aws_managed_;  // by policy key
 };
 
 template <typename Op>
