@@ -86,13 +86,6 @@ Awaitable<aws::ApiResult<ApiPtr>> change_configuration(Core& core, const aws::Ca
   co_return co_await change_api(core, context, std::move(api_id), std::move(whole));
 }
 
-std::unexpected<aws::ApiError> refuse(const aws::ErrorModel& model, std::string message) {
-  aws::ApiError error;
-  error.model = &model;
-  error.message = std::move(message);
-  return std::unexpected(std::move(error));
-}
-
 std::unexpected<aws::ApiError> refuse_input(std::string message) {
   return refuse(wire::errors::BadRequestException, std::move(message));
 }

@@ -12,6 +12,7 @@
 #include "gateway/gateway.h"
 #include "services/apigatewayv2/apigatewayv2.h"
 #include "services/apigatewayv2/records.h"
+#include "services/operation.h"
 #include "services/record_table.h"
 
 namespace mayfly::apigatewayv2 {
@@ -53,15 +54,7 @@ struct Core {
   std::mutex publishing_;
 };
 
-template <typename Op>
-using Operation = Awaitable<aws::ApiResult<typename Op::Response>> (*)(Core&, const aws::CallContext&,
-                                                                       typename Op::Request);
-template <typename Op>
-void bind(aws::Service& service, Core& core, Operation<Op> operation) {
-  service.bind<Op>([&core, operation](const aws::CallContext& context, typename Op::Request request) {
-    return operation(core, context, std::move(request));
-  });
-}
+using services::bind;
 
 void bind_apis(aws::Service& service, Core& core);
 void bind_routes(aws::Service& service, Core& core);
@@ -82,7 +75,7 @@ Awaitable<aws::ApiResult<ApiPtr>> change_api(Core& core, const aws::CallContext&
 // A new configuration of stages that deploy by themselves.
 void deploy_automatically(ApiRecord& record, double now);
 
-std::unexpected<aws::ApiError> refuse(const aws::ErrorModel& model, std::string message);
+using services::refuse;
 std::unexpected<aws::ApiError> refuse_input(std::string message);  // BadRequestException
 // A setting that would not be carried out, refused by its name.
 std::unexpected<aws::ApiError> refuse_unsupported(std::string_view setting, std::string_view why);

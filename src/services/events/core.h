@@ -18,6 +18,7 @@
 #include "services/events/records.h"
 #include "services/events/replayer.h"
 #include "services/events/timetable.h"
+#include "services/operation.h"
 
 namespace mayfly::events {
 
@@ -50,16 +51,7 @@ struct Core {
   [[nodiscard]] Place place(const aws::CallContext& context) const;
 };
 
-template <typename Op>
-using Operation = Awaitable<aws::ApiResult<typename Op::Response>> (*)(Core&, const aws::CallContext&,
-                                                                       typename Op::Request);
-template <typename Op>
-void bind(aws::Service& service, Core& core, Operation<Op> operation) {
-  // No coroutine itself, so that nothing captured has to outlive the call.
-  service.bind<Op>([&core, operation](const aws::CallContext& context, typename Op::Request request) {
-    return operation(core, context, std::move(request));
-  });
-}
+using services::bind;
 
 void bind_buses(aws::Service& service, Core& core);
 void bind_permissions(aws::Service& service, Core& core);

@@ -11,10 +11,6 @@ aws::ApiError error_of(const aws::ErrorModel& model, std::string message) {
   return error;
 }
 
-std::unexpected<aws::ApiError> refuse(const aws::ErrorModel& model, std::string message) {
-  return std::unexpected(error_of(model, std::move(message)));
-}
-
 std::unexpected<aws::ApiError> refuse_validation(std::string message) {
   return refuse(aws::common_errors::ValidationException, std::move(message));
 }

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "aws/gen/events.h"
+#include "services/operation.h"
 #include "services/record_table.h"
 
 namespace mayfly::events {
@@ -14,7 +15,7 @@ namespace wire = aws::events;
 using services::refuse_internal;
 
 [[nodiscard]] aws::ApiError error_of(const aws::ErrorModel& model, std::string message);
-[[nodiscard]] std::unexpected<aws::ApiError> refuse(const aws::ErrorModel& model, std::string message);
+using services::refuse;
 [[nodiscard]] std::unexpected<aws::ApiError> refuse_validation(std::string message);
 // A setting of the API that this server would not carry out: refused by name instead of accepted in silence.
 [[nodiscard]] std::unexpected<aws::ApiError> refuse_unsupported(std::string_view setting, std::string_view why);

@@ -144,13 +144,6 @@ EffectivePtr Core::effective(const EntityPtr& entity) const {
 
 double Core::now() const { return static_cast<double>(static_cast<std::int64_t>(epoch_seconds(clock.now()))); }
 
-std::unexpected<aws::ApiError> refuse(const aws::ErrorModel& model, std::string message) {
-  aws::ApiError error;
-  error.model = &model;
-  error.message = std::move(message);
-  return std::unexpected(std::move(error));
-}
-
 aws::ApiError missing(EntityKind kind, std::string_view name) {
   return refuse(wire::errors::NoSuchEntityException,
                 fmt::format("The {} with name {} cannot be found.", kind_name(kind), name))

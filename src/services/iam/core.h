@@ -16,6 +16,7 @@
 #include "aws/gen/iam.h"
 #include "services/iam/iam.h"
 #include "services/iam/records.h"
+#include "services/operation.h"
 #include "services/record_table.h"
 
 namespace mayfly::iam {
@@ -75,15 +76,7 @@ struct Core {
   std::map<std::string, ManagedPtr, std::less<>> aws_managed_;  // by policy key
 };
 
-template <typename Op>
-using Operation = Awaitable<aws::ApiResult<typename Op::Response>> (*)(Core&, const aws::CallContext&,
-                                                                       typename Op::Request);
-template <typename Op>
-void bind(aws::Service& service, Core& core, Operation<Op> operation) {
-  service.bind<Op>([&core, operation](const aws::CallContext& context, typename Op::Request request) {
-    return operation(core, context, std::move(request));
-  });
-}
+using services::bind;
 
 void bind_users(aws::Service& service, Core& core);
 void bind_roles(aws::Service& service, Core& core);
@@ -99,7 +92,7 @@ void bind_oidc_providers(aws::Service& service, Core& core);
 identity::Decision decide(const Core& core, const identity::Authenticated& who, identity::Question& question,
                           std::span<const identity::NamedPolicy> resource);
 
-std::unexpected<aws::ApiError> refuse(const aws::ErrorModel& model, std::string message);
+using services::refuse;
 // "The role with name x cannot be found."
 aws::ApiError missing(EntityKind kind, std::string_view name);
 std::unexpected<aws::ApiError> refuse_missing_policy(std::string_view arn);

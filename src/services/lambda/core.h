@@ -17,6 +17,7 @@
 #include "services/lambda/mappings.h"
 #include "services/lambda/packages_in_hand.h"
 #include "services/lambda/tables.h"
+#include "services/operation.h"
 #include "store/blob.h"
 
 namespace mayfly::lambda {
@@ -45,16 +46,7 @@ struct Core {
   [[nodiscard]] Place place(const aws::CallContext& context) const;
 };
 
-template <typename Op>
-using Operation = Awaitable<aws::ApiResult<typename Op::Response>> (*)(Core&, const aws::CallContext&,
-                                                                       typename Op::Request);
-template <typename Op>
-void bind(aws::Service& service, Core& core, Operation<Op> operation) {
-  // No coroutine itself, so that nothing captured has to outlive the call.
-  service.bind<Op>([&core, operation](const aws::CallContext& context, typename Op::Request request) {
-    return operation(core, context, std::move(request));
-  });
-}
+using services::bind;
 
 void bind_functions(aws::Service& service, Core& core);
 void bind_versions(aws::Service& service, Core& core);

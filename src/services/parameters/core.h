@@ -9,6 +9,7 @@
 
 #include "aws/api.h"
 #include "aws/gen/ssm.h"
+#include "services/operation.h"
 #include "services/parameters/parameters.h"
 #include "services/parameters/records.h"
 #include "services/record_table.h"
@@ -33,16 +34,7 @@ struct Core {
   [[nodiscard]] Place place(const aws::CallContext& context) const;
 };
 
-template <typename Op>
-using Operation = Awaitable<aws::ApiResult<typename Op::Response>> (*)(Core&, const aws::CallContext&,
-                                                                       typename Op::Request);
-template <typename Op>
-void bind(aws::Service& service, Core& core, Operation<Op> operation) {
-  // No coroutine itself, so that nothing captured has to outlive the call.
-  service.bind<Op>([&core, operation](const aws::CallContext& context, typename Op::Request request) {
-    return operation(core, context, std::move(request));
-  });
-}
+using services::bind;
 
 void bind_changes(aws::Service& service, Core& core);
 void bind_reads(aws::Service& service, Core& core);
@@ -50,7 +42,7 @@ void bind_lists(aws::Service& service, Core& core);
 void bind_labels(aws::Service& service, Core& core);
 void bind_tags(aws::Service& service, Core& core);
 
-[[nodiscard]] std::unexpected<aws::ApiError> refuse(const aws::ErrorModel& model, std::string message);
+using services::refuse;
 [[nodiscard]] std::unexpected<aws::ApiError> refuse_value(std::string message);  // ValidationException
 aws::ApiError parameter_missing();
 aws::ApiError version_missing(std::string_view name, std::string_view selector);

@@ -57,13 +57,6 @@ Place Core::place(const aws::CallContext& context) const {
   return out;
 }
 
-std::unexpected<aws::ApiError> refuse(const aws::ErrorModel& model, std::string message) {
-  aws::ApiError error;
-  error.model = &model;
-  error.message = std::move(message);
-  return std::unexpected(std::move(error));
-}
-
 std::unexpected<aws::ApiError> refuse_value(std::string message) {
   return refuse(aws::common_errors::ValidationException, std::move(message));
 }

@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "aws/api.h"
+#include "services/operation.h"
 #include "services/scheduler/firing.h"
 #include "services/scheduler/scheduler.h"
 #include "services/scheduler/target.h"
@@ -46,16 +47,7 @@ struct Core {
   std::deque<std::string> deleted_;  // "<token> <key>"
 };
 
-template <typename Op>
-using Operation = Awaitable<aws::ApiResult<typename Op::Response>> (*)(Core&, const aws::CallContext&,
-                                                                       typename Op::Request);
-template <typename Op>
-void bind(aws::Service& service, Core& core, Operation<Op> operation) {
-  // No coroutine itself, so that nothing captured has to outlive the call.
-  service.bind<Op>([&core, operation](const aws::CallContext& context, typename Op::Request request) {
-    return operation(core, context, std::move(request));
-  });
-}
+using services::bind;
 
 void bind_schedules(aws::Service& service, Core& core);
 void bind_groups(aws::Service& service, Core& core);

@@ -6,13 +6,6 @@
 
 namespace mayfly::scheduler {
 
-std::unexpected<aws::ApiError> refuse(const aws::ErrorModel& model, std::string message) {
-  aws::ApiError error;
-  error.model = &model;
-  error.message = std::move(message);
-  return std::unexpected(std::move(error));
-}
-
 std::unexpected<aws::ApiError> refuse_value(std::string message) {
   return refuse(wire::errors::ValidationException, std::move(message));
 }

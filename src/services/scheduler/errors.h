@@ -5,12 +5,13 @@
 #include <string_view>
 
 #include "aws/gen/scheduler.h"
+#include "services/operation.h"
 
 namespace mayfly::scheduler {
 
 namespace wire = aws::scheduler;
 
-[[nodiscard]] std::unexpected<aws::ApiError> refuse(const aws::ErrorModel& model, std::string message);
+using services::refuse;
 [[nodiscard]] std::unexpected<aws::ApiError> refuse_value(std::string message);  // ValidationException
 // A setting that this server would not carry out: refused by name instead of accepted in silence.
 [[nodiscard]] std::unexpected<aws::ApiError> refuse_unsupported(std::string_view setting, std::string_view why);

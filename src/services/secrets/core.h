@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "aws/api.h"
+#include "services/operation.h"
 #include "services/record_table.h"
 #include "services/secrets/records.h"
 #include "services/secrets/secrets.h"
@@ -42,16 +43,7 @@ struct Core {
   [[nodiscard]] Place place(const aws::CallContext& context) const;
 };
 
-template <typename Op>
-using Operation = Awaitable<aws::ApiResult<typename Op::Response>> (*)(Core&, const aws::CallContext&,
-                                                                       typename Op::Request);
-template <typename Op>
-void bind(aws::Service& service, Core& core, Operation<Op> operation) {
-  // No coroutine itself, so that nothing captured has to outlive the call.
-  service.bind<Op>([&core, operation](const aws::CallContext& context, typename Op::Request request) {
-    return operation(core, context, std::move(request));
-  });
-}
+using services::bind;
 
 void bind_changes(aws::Service& service, Core& core);
 void bind_deletion(aws::Service& service, Core& core);
@@ -63,7 +55,7 @@ void bind_tags(aws::Service& service, Core& core);
 void bind_rotation(aws::Service& service, Core& core);
 void bind_passwords(aws::Service& service, Core& core);
 
-[[nodiscard]] std::unexpected<aws::ApiError> refuse(const aws::ErrorModel& model, std::string message);
+using services::refuse;
 [[nodiscard]] std::unexpected<aws::ApiError> refuse_parameter(std::string message);
 [[nodiscard]] std::unexpected<aws::ApiError> refuse_request(std::string message);
 // A setting that this server would not carry out.

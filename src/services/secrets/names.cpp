@@ -50,13 +50,6 @@ Place Core::place(const aws::CallContext& context) const {
   return out;
 }
 
-std::unexpected<aws::ApiError> refuse(const aws::ErrorModel& model, std::string message) {
-  aws::ApiError error;
-  error.model = &model;
-  error.message = std::move(message);
-  return std::unexpected(std::move(error));
-}
-
 std::unexpected<aws::ApiError> refuse_parameter(std::string message) {
   return refuse(wire::errors::InvalidParameterException, std::move(message));
 }

@@ -13,6 +13,7 @@
 #include "base/async.h"
 #include "base/encoding.h"
 #include "base/signing_key.h"
+#include "services/operation.h"
 #include "services/sns/message.h"
 #include "services/sns/sns.h"
 #include "services/sns/table.h"
@@ -69,16 +70,7 @@ struct Core {
   Signer signer_;
 };
 
-template <typename Op>
-using Operation = Awaitable<aws::ApiResult<typename Op::Response>> (*)(Core&, const aws::CallContext&,
-                                                                       typename Op::Request);
-template <typename Op>
-void bind(aws::Service& service, Core& core, Operation<Op> operation) {
-  // No coroutine itself, so that nothing captured has to outlive the call.
-  service.bind<Op>([&core, operation](const aws::CallContext& context, typename Op::Request request) {
-    return operation(core, context, std::move(request));
-  });
-}
+using services::bind;
 
 void bind_topics(aws::Service& service, Core& core);
 void bind_permissions(aws::Service& service, Core& core);

@@ -6,13 +6,6 @@
 
 namespace mayfly::sns {
 
-std::unexpected<aws::ApiError> refuse(const aws::ErrorModel& model, std::string message) {
-  aws::ApiError error;
-  error.model = &model;
-  error.message = std::move(message);
-  return std::unexpected(std::move(error));
-}
-
 std::unexpected<aws::ApiError> refuse_parameter(std::string_view what) {
   return refuse(wire::errors::InvalidParameterException, fmt::format("Invalid parameter: {}", what));
 }

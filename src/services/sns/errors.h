@@ -5,12 +5,13 @@
 #include <string_view>
 
 #include "aws/gen/sns.h"
+#include "services/operation.h"
 
 namespace mayfly::sns {
 
 namespace wire = aws::sns;
 
-[[nodiscard]] std::unexpected<aws::ApiError> refuse(const aws::ErrorModel& model, std::string message);
+using services::refuse;
 // InvalidParameter: "Invalid parameter: <what>".
 [[nodiscard]] std::unexpected<aws::ApiError> refuse_parameter(std::string_view what);
 // A setting of the API that this server would not carry out: refused by name instead of accepted in silence.

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/async.h"
+#include "services/operation.h"
 #include "services/sqs/attempts.h"
 #include "services/sqs/envelope.h"
 #include "services/sqs/moves.h"
@@ -40,16 +41,7 @@ struct Core {
   std::map<std::string, SteadyTime> purges_;  // by generation; those of the last minute
 };
 
-template <typename Op>
-using Operation = Awaitable<aws::ApiResult<typename Op::Response>> (*)(Core&, const aws::CallContext&,
-                                                                       typename Op::Request);
-template <typename Op>
-void bind(aws::Service& service, Core& core, Operation<Op> operation) {
-  // No coroutine itself, so that nothing captured has to outlive the call.
-  service.bind<Op>([&core, operation](const aws::CallContext& context, typename Op::Request request) {
-    return operation(core, context, std::move(request));
-  });
-}
+using services::bind;
 
 void bind_queues(aws::Service& service, Core& core);
 void bind_tags(aws::Service& service, Core& core);

@@ -19,13 +19,6 @@ const aws::ErrorModel kNoQueue{.code = "QueueDoesNotExist",
                                .query_message = "The specified queue does not exist for this wsdl version."};
 const aws::ErrorModel kInternalFailure{.code = "InternalFailure", .status = 500, .sender_fault = false};
 
-std::unexpected<aws::ApiError> refuse(const aws::ErrorModel& model, std::string message) {
-  aws::ApiError error;
-  error.model = &model;
-  error.message = std::move(message);
-  return std::unexpected(std::move(error));
-}
-
 std::unexpected<aws::ApiError> refuse_value(std::string message) {
   return refuse(kInvalidParameterValue, std::move(message));
 }

@@ -7,6 +7,7 @@
 
 #include "aws/gen/sqs.h"
 #include "base/error.h"
+#include "services/operation.h"
 
 namespace mayfly::sqs {
 
@@ -19,7 +20,7 @@ extern const aws::ErrorModel kMissingParameter;
 extern const aws::ErrorModel kNoQueue;
 extern const aws::ErrorModel kInternalFailure;
 
-[[nodiscard]] std::unexpected<aws::ApiError> refuse(const aws::ErrorModel& model, std::string message);
+using services::refuse;
 [[nodiscard]] std::unexpected<aws::ApiError> refuse_value(std::string message);  // InvalidParameterValue
 // "Value <value> for parameter <parameter> is invalid. Reason: <reason>"
 [[nodiscard]] std::unexpected<aws::ApiError> refuse_parameter(std::string_view value, std::string_view parameter,
