@@ -92,8 +92,10 @@ class RecordTable {
     Ptr shared = std::make_shared<const Record>(std::move(record));
     auto written = co_await store_.compare_and_set(key, to_json(shared->document()), 0);
     if (!written) {
-      if (written.error().code == ErrorCode::kConflict) co_return fail(ErrorCode::kExists, key);
-      co_return std::unexpected(std::move(written.error()));
+      if (written.error().code != ErrorCode::kConflict) co_return std::unexpected(std::move(written.error()));
+      auto refreshed = co_await refresh(key);
+      if (!refreshed) co_return std::unexpected(std::move(refreshed.error()));
+      co_return fail(ErrorCode::kExists, key);
     }
     install(key, shared, *written);
     co_return shared;
@@ -120,16 +122,16 @@ class RecordTable {
         Error{.code = ErrorCode::kConflict, .message = key + " is changed too often", .hint = {}});
   }
 
-  // False where there was none.
-  Awaitable<Result<bool>> erase(std::string key) {
+  // What was there; null where there was none.
+  Awaitable<Result<Ptr>> erase(std::string key) {
     for (int attempt = 0; attempt < kAttempts; ++attempt) {
       const auto current = seen(key);
-      if (!current.record) co_return false;
+      if (!current.record) co_return Ptr();
       const std::optional<store::Revision> expected = current.revision;
       auto removed = co_await store_.remove(key, expected);
       if (removed) {
         install(key, nullptr, current.revision + 1);
-        co_return true;
+        co_return current.record;
       }
       if (removed.error().code != ErrorCode::kConflict) co_return std::unexpected(std::move(removed.error()));
       auto refreshed = co_await refresh(key);

@@ -137,7 +137,7 @@ TEST(SqsRecord, SurvivesItsText) {
       {"KmsMasterKeyId", ""}};
   ASSERT_TRUE(set_attributes(record, given, Purpose::kChange));
   record.tags = {{"a", "b"}};
-  const auto again = record_from_text(to_text(record));
+  const auto again = QueueRecord::read(record.document());
   ASSERT_TRUE(again);
   for (const auto name : attribute_names()) EXPECT_EQ(shown_attribute(*again, name), shown_attribute(record, name));
   EXPECT_EQ(again->tags, record.tags);
@@ -149,7 +149,7 @@ TEST(SqsRecord, SurvivesItsText) {
   EXPECT_TRUE(again->port_settings().ordered);
   EXPECT_TRUE(again->port_settings().dedupe_by_group);
   EXPECT_FALSE(allows_redrive(*again, "arn:aws:sqs:us-east-1:000000000000:q"));
-  EXPECT_FALSE(record_from_text("{}"));
+  EXPECT_FALSE(QueueRecord::read({}));
 }
 
 TEST(SqsRecord, RefusesWhatIsNotCarriedOutAndWhatIsWrong) {

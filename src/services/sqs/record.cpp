@@ -206,7 +206,7 @@ json::object tags_object(const Attributes& tags) {
 }  // namespace
 
 std::string queue_key(const Place& place, std::string_view name) {
-  return fmt::format("{}{}/{}/{}", kQueuePrefix, place.account, place.region, name);
+  return fmt::format("{}{}/{}/{}", QueueRecord::kPrefix, place.account, place.region, name);
 }
 
 std::string queue_arn(const Place& place, std::string_view name) {
@@ -229,31 +229,30 @@ store::QueueSettings QueueRecord::port_settings() const {
   return settings;
 }
 
-std::string to_text(const QueueRecord& record) {
-  json::object out{{"account", record.place.account},
-                   {"region", record.place.region},
-                   {"name", record.name},
-                   {"generation", record.generation},
-                   {"created", record.created},
-                   {"modified", record.modified},
-                   {"fifo", record.fifo},
-                   {"content_dedupe", record.content_dedupe},
-                   {"dedupe_by_group", record.dedupe_by_group},
-                   {"throughput_by_group", record.throughput_by_group},
-                   {"managed_encryption", record.managed_encryption},
-                   {"policy", record.policy},
-                   {"dead_letter_arn", record.dead_letter_arn},
-                   {"max_receive_count", record.max_receive_count},
-                   {"redrive_allow_policy", record.redrive_allow_policy},
-                   {"tags", tags_object(record.tags)}};
-  for (const auto& number : kNumbers) out.emplace(number.name, record.*number.member);
-  return to_json(out);
+std::string QueueRecord::key() const { return queue_key(place, name); }
+
+json::object QueueRecord::document() const {
+  json::object out{{"account", place.account},
+                   {"region", place.region},
+                   {"name", name},
+                   {"generation", generation},
+                   {"created", created},
+                   {"modified", modified},
+                   {"fifo", fifo},
+                   {"content_dedupe", content_dedupe},
+                   {"dedupe_by_group", dedupe_by_group},
+                   {"throughput_by_group", throughput_by_group},
+                   {"managed_encryption", managed_encryption},
+                   {"policy", policy},
+                   {"dead_letter_arn", dead_letter_arn},
+                   {"max_receive_count", max_receive_count},
+                   {"redrive_allow_policy", redrive_allow_policy},
+                   {"tags", tags_object(tags)}};
+  for (const auto& number : kNumbers) out.emplace(number.name, this->*number.member);
+  return out;
 }
 
-Result<QueueRecord> record_from_text(std::string_view text) {
-  const auto parsed = parse_json(text);
-  if (!parsed || !parsed->is_object()) return fail(ErrorCode::kCorrupt, "the record of a queue cannot be read");
-  const auto& in = *parsed;
+Result<QueueRecord> QueueRecord::read(const json::object& in) {
   QueueRecord out;
   out.place = {.account = std::string(get_string(in, "account")), .region = std::string(get_string(in, "region"))};
   out.name = get_string(in, "name");

@@ -9,13 +9,13 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/json.h"
 #include "services/sqs/errors.h"
 #include "store/queue.h"
 
 namespace mayfly::sqs {
 
-inline constexpr std::string_view kQueuePrefix = "sqs/queue/";  // keys of records
-inline constexpr std::string_view kPortPrefix = "sqs/";         // names of the port's queues
+inline constexpr std::string_view kPortPrefix = "sqs/";  // names of the port's queues
 
 struct Place {
   std::string account;
@@ -26,6 +26,8 @@ struct Place {
 using Attributes = std::vector<std::pair<std::string, std::string>>;
 
 struct QueueRecord {
+  static constexpr std::string_view kPrefix = "sqs/queue/";
+
   Place place;
   std::string name;
   std::string generation;    // 16 hexadecimal digits; another one each time that a queue of this name is made
@@ -50,12 +52,13 @@ struct QueueRecord {
   [[nodiscard]] std::string arn() const;
   [[nodiscard]] store::QueueName port_name() const;
   [[nodiscard]] store::QueueSettings port_settings() const;
+  [[nodiscard]] std::string key() const;
+  [[nodiscard]] json::object document() const;
+  static Result<QueueRecord> read(const json::object& in);
 };
 
 std::string queue_key(const Place& place, std::string_view name);
 std::string queue_arn(const Place& place, std::string_view name);
-std::string to_text(const QueueRecord& record);
-Result<QueueRecord> record_from_text(std::string_view text);
 
 // InvalidParameterValue where it is no name of a queue of this kind.
 aws::ApiResult<void> check_name(std::string_view name, bool fifo);

@@ -1,35 +1,31 @@
 // The records of queues in memory, and the one way they change.
 //
-// Operation.   Records are immutable and shared. A change copies one, edits the copy, writes it with compare-and-set,
-//              and only then replaces the one in memory; where somebody else was faster the edit runs again on the
-//              newer record. The port's queue follows: it is configured before its record appears and after each
-//              change, and removed after the record has gone.
-// Concurrency. Any reactor. One mutex guards the map; it is never held across co_await.
-// Limits.      An edit is tried kEditAttempts times against concurrent writers.
+// Operation.   A RecordTable, and the port's queues that follow it: a queue of the port is configured before its record
+//              appears and after each change, and removed after the record has gone.
+// Concurrency. Any reactor.
 // Recovery.    load() reads everything; a record that cannot be read stops the start. Queues of the port without a
 //              record are what a crash left between two steps, and are removed.
 #pragma once
 
-#include <functional>
-#include <map>
 #include <memory>
-#include <mutex>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/async.h"
 #include "delivery/targets.h"
+#include "services/record_table.h"
 #include "services/sqs/record.h"
 #include "store/key_value.h"
 
 namespace mayfly::sqs {
 
 using QueuePtr = std::shared_ptr<const QueueRecord>;
-using QueueEdit = std::function<aws::ApiResult<void>(QueueRecord&)>;
+using QueueEdit = services::RecordTable<QueueRecord>::Edit;
 
 class Tables {
  public:
-  Tables(store::KeyValue& store, store::Queue& port) : store_(store), port_(port) {}
+  Tables(store::KeyValue& store, store::Queue& port) : port_(port), records_(store) {}
 
   Awaitable<Result<void>> load();
 
@@ -46,22 +42,12 @@ class Tables {
   Awaitable<aws::ApiResult<void>> erase(Place place, std::string name);
 
  private:
-  struct Installed {
-    QueuePtr record;  // null after deletion, so that a late, older write cannot bring it back
-    store::Revision revision = 0;
-  };
-
-  [[nodiscard]] Installed seen(const std::string& key) const;
-  void install(const std::string& key, QueuePtr record, store::Revision revision);
-  Awaitable<Result<void>> refresh(std::string key);
   // Gives the port the settings of the newest record.
   Awaitable<Result<void>> configure(std::string key);
   Awaitable<Result<void>> remove_forgotten();
 
-  store::KeyValue& store_;
   store::Queue& port_;
-  mutable std::mutex mutex_;
-  std::map<std::string, Installed, std::less<>> queues_;  // by key
+  services::RecordTable<QueueRecord> records_;
 };
 
 }  // namespace mayfly::sqs
