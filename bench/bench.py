@@ -5,7 +5,7 @@
     .venv/bin/python bench/bench.py --only warm,burst
     .venv/bin/python bench/bench.py --only warm --official DIR    # DIR of tests/official/build.sh: AWS's own Node.js client, too
 
-Parts (parts.py): "warm" (wrk repeats one signed request; the floor is relay.cpp), "cold" (one invocation after each change of the
+Parts (parts.py): "warm" (wrk repeats one signed request; the floor is relay.cpp), "snapstart" (first invocations of published versions), "cold" (one invocation after each change of the
 configuration, with ready sandboxes and, from a server that keeps none, without), "burst" (many different functions cold at once),
 "memory", "growth". Medians; what the numbers are made of is in docs/performance.md. No assertion on time.
 """

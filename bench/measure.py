@@ -65,7 +65,7 @@ class Server:
         self.process.wait(60)
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def create(self, name, kind, code=None, package=None, wait=True, handler=None):
+    def create(self, name, kind, code=None, package=None, wait=True, handler=None, **settings):
         """A function of that kind; with other `code` (text by file name) or a whole `package` (a zip file's bytes)."""
         folder, runtime, own_handler = FUNCTIONS[kind]
         if package is None:
@@ -78,19 +78,19 @@ class Server:
                     archive.writestr(file, text)
             package = buffer.getvalue()
         self.client.create_function(FunctionName=name, Runtime=runtime, Handler=handler or own_handler, Role=ROLE, MemorySize=1769, Timeout=60,
-                                    Code={"ZipFile": package})
+                                    Code={"ZipFile": package}, **settings)
         if wait:
             self.client.get_waiter("function_active_v2").wait(FunctionName=name, WaiterConfig={"Delay": 1})
 
-    def signed(self, name, body=BODY):
-        path = f"/2015-03-31/functions/{name}/invocations"
+    def signed(self, name, body=BODY, version=None):
+        path = f"/2015-03-31/functions/{name}/invocations" + (f"?Qualifier={version}" if version else "")
         request = botocore.awsrequest.AWSRequest("POST", self.endpoint + path, data=body, headers={"Host": f"127.0.0.1:{self.port}"})
         botocore.auth.SigV4Auth(CREDENTIALS, "lambda", "us-east-1").add_auth(request)
         return path, dict(request.headers)
 
-    def invoke(self, name):
+    def invoke(self, name, version=None):
         """Milliseconds of one invocation on a connection that is open already."""
-        path, headers = self.signed(name)
+        path, headers = self.signed(name, version=version)
         connection = http.client.HTTPConnection("127.0.0.1", self.port)
         connection.connect()
         started = time.perf_counter()

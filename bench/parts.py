@@ -76,6 +76,47 @@ def measure_cold(arguments, result):
         result["functions"]["nodejs"]["cold_bundle"] = cold(server, "bundle", arguments.cold)
 
 
+# Imports that take 300 ms of CPU time, whatever the machine.
+SLOW_IMPORTS = """
+import json, time
+end = time.process_time() + 0.3
+while time.process_time() < end:
+    json.loads(json.dumps(list(range(1000))))
+def handler(event, context):
+    return event
+"""
+
+
+def measure_snap_start(arguments, result):
+    """First invocations of versions whose imports are slow: initialised when they are published, and the plain way. Then several at once,
+    of which only the first finds an instance at rest."""
+    with Server() as server:
+        for name, apply_on in (("plain", "None"), ("snap", "PublishedVersions")):
+            server.create(name, "python", code={"app.py": SLOW_IMPORTS}, SnapStart={"ApplyOn": apply_on})
+
+        def publish(name, number):
+            server.client.update_function_configuration(FunctionName=name, Environment={"Variables": {"ROUND": str(number)}})
+            server.client.get_waiter("function_updated_v2").wait(FunctionName=name, WaiterConfig={"Delay": 1})
+            version = server.client.publish_version(FunctionName=name)["Version"]
+            while server.client.get_function_configuration(FunctionName=name, Qualifier=version)["State"] != "Active":
+                time.sleep(0.05)
+            time.sleep(PAUSE)
+            return version
+
+        samples = {"plain": [], "snap": []}
+        bursts = {"plain": [], "snap": []}
+        for number in range(arguments.cold):
+            for name, found in samples.items():
+                found.append(server.invoke(name, publish(name, number)))
+        for number in range(3):
+            for name, found in bursts.items():
+                version = publish(name, f"burst-{number}")
+                with concurrent.futures.ThreadPoolExecutor(8) as pool:
+                    found.append(statistics.median(pool.map(lambda _: server.invoke(name, version), range(8))))
+        result["snap_start"] = {"plain": spread(samples["plain"]), "restored": spread(samples["snap"]),
+                                "burst_plain_ms": statistics.median(bursts["plain"]), "burst_ms": statistics.median(bursts["snap"])}
+
+
 def middle(runs):
     """The median of each figure over the runs, and the range of the p50."""
     entry = {key: statistics.median(run[key] for run in runs) for key in runs[0]}
@@ -222,4 +263,4 @@ def measure_growth(arguments, result):
             growth["instances"][count] = wrk(server.endpoint + path, 1, 2, headers, BODY)
 
 
-PARTS = {"cold": measure_cold, "warm": measure_warm, "burst": measure_burst, "memory": measure_memory, "growth": measure_growth}
+PARTS = {"cold": measure_cold, "snapstart": measure_snap_start, "warm": measure_warm, "burst": measure_burst, "memory": measure_memory, "growth": measure_growth}

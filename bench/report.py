@@ -38,6 +38,10 @@ def rows(result):
         if "native" in functions:
             bare = floor["spawn_empty"][kind]["p50_ms"] + functions["native"]["cold_empty"]["p50_ms"]
             row(f"cold, {name}, none ready; floor: bare interpreter + bare sandbox", entry["cold_empty"]["p50_ms"], bare, goal=1.3)
+    if "snap_start" in result:
+        snap = result["snap_start"]
+        row("cold, Python, imports of 300 ms, SnapStart; floor: without", snap["restored"]["p50_ms"], snap["plain"]["p50_ms"], goal=0.05)
+        row("8 of these at once, one at rest: median; floor: without", snap["burst_ms"], snap["burst_plain_ms"])
     if "burst" in result:
         burst = result["burst"]
         row(f"{burst['samples']} Python functions cold at once, p99; floor: CPU / cores", burst["p99_ms"], burst["cpu_ms"] / result["machine"]["cpus"], goal=4)

@@ -110,6 +110,8 @@ const std::vector<Setting>& settings() {
              "Sum of the memory sizes of all instances, in MB; 0 is 80 % of the machine's memory."),
       number("ready_memory_mb", &Config::ready_memory_mb, 0, 16'777'216,
              "Memory for sandboxes and runtimes that are kept ready for cold starts, in MB; 0 keeps none."),
+      number("snap_start_hours", &Config::snap_start_hours, 1, 8'760,
+             "Hours after its last use for which a version with SnapStart keeps an initialised instance."),
       text("sandbox.network", &Config::network,
            "Outbound network of functions: outbound, none, or IPv4 networks separated by spaces.",
            [](const std::string& v) {

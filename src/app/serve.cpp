@@ -212,6 +212,7 @@ Result<void> World::start_services() {
   settings.account_concurrency = config_.concurrency;
   settings.idle_timeout = std::chrono::seconds(config_.idle_timeout);
   settings.memory_budget_mb = config_.memory_budget_mb;
+  settings.snapshot_keep = std::chrono::hours(config_.snap_start_hours);
   settings.network = network_of(config_);
   // Where the machine has no NAT to give, functions have the loopback only; said at start and by `mayfly doctor`.
   const auto machine = sandbox::capabilities_from_json(capabilities_json_);

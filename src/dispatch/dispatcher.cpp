@@ -87,6 +87,14 @@ ProvisionedState Dispatcher::provisioned(const Target& target) const {
   return engine_->pool(target.function_arn)->provisioned(target.generation);
 }
 
+void Dispatcher::set_snap_start(const std::shared_ptr<const Target>& target, SnapshotOrigin origin) {
+  engine_->pool(target->function_arn)->set_snap_start(target, origin);
+}
+
+SnapshotState Dispatcher::snapshot(const Target& target) const {
+  return engine_->pool(target.function_arn)->snapshot(target.generation);
+}
+
 std::vector<InstanceInfo> Dispatcher::instances() const {
   std::vector<InstanceInfo> all;
   for (const auto& pool : engine_->pools()) pool->list(all);
@@ -98,7 +106,7 @@ std::uint64_t Dispatcher::concurrent_executions() const { return engine_->runnin
 void Dispatcher::publish_gauges() const {
   engine_->metrics.set_concurrent_executions(static_cast<double>(engine_->running()));
   const std::vector<InstanceInfo> all = instances();
-  for (const char* state : {"starting", "idle", "busy", "draining"}) {
+  for (const char* state : {"starting", "prepared", "idle", "busy", "draining"}) {
     const auto count = std::count_if(all.begin(), all.end(), [&](const auto& info) { return info.state == state; });
     engine_->metrics.set_instances(state, static_cast<double>(count));
   }

@@ -44,6 +44,8 @@ struct DispatcherSettings {
   std::function<std::vector<std::pair<std::string, std::string>>(const Target&)> credentials;
   // Credentials outlive this age; an older instance is retired as soon as it is idle.
   std::chrono::seconds most_age{6 * 3600};
+  // A version with SnapStart that was not invoked for so long keeps no initialised instance any more.
+  std::chrono::seconds snapshot_keep{24 * 3600};
   // Answers signed requests that functions send to their Runtime API socket: the platform's own API, reached without
   // any network. Empty: there is none.
   http::Handler platform;
@@ -55,7 +57,7 @@ struct InstanceInfo {
   std::string id;
   std::string function_arn;
   std::string version;
-  std::string state;  // "starting", "idle", "busy", "draining"
+  std::string state;  // "starting", "prepared", "idle", "busy", "draining"
   SystemTime since;
   std::uint64_t invocations = 0;
 };
@@ -66,6 +68,16 @@ struct ProvisionedState {
   std::uint32_t available = 0;  // of these, idle
   bool failed = false;          // the last one did not initialise; it is tried again by and by
 };
+
+// What there is of the initialised instances that a version with SnapStart keeps.
+struct SnapshotState {
+  bool pending = false;  // the first one is being initialised
+  bool failed = false;   // the last one could not be; instances are initialised when an invocation needs them
+  std::string reason;    // why it could not
+};
+
+// Whether the first snapshot of a version is waited for by whoever published it.
+enum class SnapshotOrigin : std::uint8_t { kPublished, kLoaded };
 
 class Dispatcher {
  public:
@@ -93,6 +105,11 @@ class Dispatcher {
   // memory is free; an instance that ends is replaced, one that does not initialise after kProvisionBackOff.
   void set_provisioned(const std::shared_ptr<const Target>& target, std::uint32_t count);
   [[nodiscard]] ProvisionedState provisioned(const Target& target) const;
+
+  // Keeps initialised instances of the target, which are not at work until an invocation finds no other one free; a
+  // drain of its generation ends it. They are made two at a time, from memory that nobody else asks for.
+  void set_snap_start(const std::shared_ptr<const Target>& target, SnapshotOrigin origin);
+  [[nodiscard]] SnapshotState snapshot(const Target& target) const;
 
   [[nodiscard]] std::vector<InstanceInfo> instances() const;
   [[nodiscard]] std::uint64_t concurrent_executions() const;

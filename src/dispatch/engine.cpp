@@ -10,6 +10,8 @@
 namespace mayfly::dispatch {
 namespace {
 
+constexpr std::size_t kMostPreparations = 2;
+
 std::uint64_t budget(std::uint64_t configured_mb) {
   if (configured_mb != 0) return configured_mb;
   const auto pages = static_cast<std::uint64_t>(std::max(0L, ::sysconf(_SC_PHYS_PAGES)));
@@ -58,6 +60,39 @@ bool Engine::admit_unreserved() {
 
 void Engine::invocation_ended() {
   if (running_.fetch_sub(1) == 1) quiet.notify();
+}
+
+bool Engine::reserve_free_memory(std::uint64_t mb) {
+  std::uint64_t used = memory_used_mb_.load();
+  while (used + mb <= memory_budget_mb_) {
+    if (memory_used_mb_.compare_exchange_weak(used, used + mb)) return true;
+  }
+  return false;
+}
+
+bool Engine::begin_preparation(const std::shared_ptr<FunctionPool>& pool) {
+  std::lock_guard lock(preparations_mutex_);
+  if (preparations_ < kMostPreparations) {
+    ++preparations_;
+    return true;
+  }
+  auto& waiting = preparations_waiting_;
+  if (std::find(waiting.begin(), waiting.end(), pool) == waiting.end()) waiting.push_back(pool);
+  return false;
+}
+
+void Engine::end_preparation() {
+  std::shared_ptr<FunctionPool> next;
+  {
+    std::lock_guard lock(preparations_mutex_);
+    --preparations_;
+    if (!preparations_waiting_.empty()) {
+      next = std::move(preparations_waiting_.front());
+      preparations_waiting_.pop_front();
+    }
+  }
+  // By a message: a long line of pools that find no memory must not become a deep stack.
+  if (next && !stopping) reactors.next().post([next] { next->prepare(); });
 }
 
 bool Engine::reserve_memory(std::uint64_t mb) {

@@ -7,6 +7,7 @@
 
 #include <array>
 #include <atomic>
+#include <deque>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -53,9 +54,15 @@ class Engine : public std::enable_shared_from_this<Engine> {
   // Takes `mb` of the budget, retiring the instances that were idle longest where it must. False: nothing is idle.
   bool reserve_memory(std::uint64_t mb);
   void release_memory(std::uint64_t mb);
+  // The same where nothing has to be retired for it.
+  bool reserve_free_memory(std::uint64_t mb);
   // A pool that could not start an instance for want of memory; tried again when an instance is idle or gone.
   void starve(const std::shared_ptr<FunctionPool>& pool);
   void retry_starved();
+
+  // Initialising ahead, a few at a time. Where all places are taken the pool is asked again when one is free.
+  bool begin_preparation(const std::shared_ptr<FunctionPool>& pool);
+  void end_preparation();
 
   void expect_exit(const sandbox::SandboxId& id, const std::shared_ptr<Instance>& instance);
   void forget_exit(const sandbox::SandboxId& id);
@@ -75,6 +82,9 @@ class Engine : public std::enable_shared_from_this<Engine> {
   std::mutex starved_mutex_;
   std::vector<std::shared_ptr<FunctionPool>> starved_;
   std::atomic<bool> any_starved_{false};
+  std::mutex preparations_mutex_;
+  std::deque<std::shared_ptr<FunctionPool>> preparations_waiting_;
+  std::size_t preparations_ = 0;
   std::mutex exits_mutex_;
   std::unordered_map<sandbox::SandboxId, std::weak_ptr<Instance>> exits_;
 };

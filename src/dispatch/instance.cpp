@@ -94,6 +94,7 @@ Awaitable<void> Instance::run(std::shared_ptr<Instance> self) {
   self->engine_->forget_exit(self->id_);
   if (self->engine_->stopping) co_return;
   self->pool_->start_for_waiters();
+  self->pool_->prepare();
   self->engine_->retry_starved();
   const auto again = self->pool_->provision_again();
   if (!again) co_return;
@@ -110,7 +111,7 @@ Awaitable<Result<void>> Instance::bring_up() {
   if (!plan) co_return std::unexpected(plan.error());
   auto spec = make_spec(*target_, *plan, engine_->settings, id_, log_stream_);
   for (auto& [name, value] : spec.environment) {
-    const bool provisioned = reason_ == StartReason::kProvisioned;
+    const bool provisioned = reason_ == StartReason::kProvisioned && !target_->snap_start;
     if (provisioned && name == "AWS_LAMBDA_INITIALIZATION_TYPE") value = "provisioned-concurrency";
   }
   if (spec.limits.start_cpu_milli > spec.limits.cpu_milli) steady_cpu_milli_ = spec.limits.cpu_milli;
@@ -123,7 +124,7 @@ Awaitable<Result<void>> Instance::bring_up() {
   started_at_ = engine_->clock.now();
   auto started = co_await engine_->launcher.start(std::move(spec));
   if (!started) co_return std::unexpected(started.error());
-  launched_at_ = reactor_.steady_now();
+  launched_at_ = init_from_ = reactor_.steady_now();
   phases_.ready_made = started->ready_made;
   // The first invocation may be over before the first reading is.
   peak_bytes_ = std::max<std::uint64_t>(peak_bytes_, started->memory_bytes);
@@ -236,11 +237,17 @@ void Instance::became_ready() {
   ready_ = true;
   clear_timer(init_timer_);
   const SteadyTime now = reactor_.steady_now();
-  init_duration_ = since(launched_at_, now);
+  init_duration_ = since(init_from_, now);
+  if (prepared_) {  // its invocation is here already
+    phases_.user_init = init_duration_;
+    cold_ = true;
+    return;
+  }
   phases_.runtime = since(launched_at_, connected_at_.value_or(now));
   phases_.user_init = init_duration_ - phases_.runtime;
   if (steady_cpu_milli_) engine_->launcher.limit_cpu(id_, *steady_cpu_milli_);
   refresh_peak();
+  if (target_->snap_start) prepare_another();
   bool retire = false;
   TicketPtr ticket = pool_->ready(shared_from_this(), retire);
   cold_ = ticket != nullptr;
@@ -250,7 +257,7 @@ void Instance::became_ready() {
 void Instance::fail_start(const Error& error) {
   // A program that is missing or cannot be run is the package's fault, and so an error of the function.
   if (error.code == ErrorCode::kInvalid || error.code == ErrorCode::kNotFound) {
-    launched_at_ = reactor_.steady_now();
+    launched_at_ = init_from_ = reactor_.steady_now();
     fail_init(OutcomeStatus::kInitFailed, [&error](const std::string& request_id) {
       return error_object(error_type::kInvalidEntrypoint,
                           fmt::format("RequestId: {} Error: {}", request_id, error.message));
@@ -261,6 +268,7 @@ void Instance::fail_start(const Error& error) {
       {{"function", target_->function_arn}, {"instance", id_.str()}, {"error", error.message}});
   if (!ready_ && !closing_) {
     ready_ = true;
+    if (reason_ == StartReason::kPrepared) write_init_report(error.message);
     if (TicketPtr ticket = pool_->start_failed(shared_from_this())) {
       pool_->leave(*ticket);
       ticket->settle(std::unexpected(error));
@@ -273,13 +281,17 @@ void Instance::fail_init(OutcomeStatus status, const std::function<std::string(c
   if (ready_ || closing_) return;
   ready_ = true;
   clear_timer(init_timer_);
-  init_duration_ = since(launched_at_, reactor_.steady_now());
-  if (TicketPtr ticket = pool_->start_failed(shared_from_this())) {
+  init_duration_ = since(init_from_, reactor_.steady_now());
+  if (reason_ == StartReason::kPrepared) write_init_report(payload("-"));
+  // One that was prepared has its invocation, or none; it does not take another's.
+  TicketPtr ticket = prepared_ ? std::exchange(ticket_, nullptr) : pool_->start_failed(shared_from_this());
+  if (ticket) {
     const std::string& request_id = ticket->invocation.request_id;
     Outcome outcome;
     outcome.status = status;
     outcome.function_error = "Unhandled";
     outcome.payload = payload(request_id);
+    outcome.restored = prepared_;
     outcome.content_type = "application/json";
     outcome.cold_start = true;
     outcome.init_duration = init_duration_;
@@ -293,7 +305,7 @@ void Instance::fail_init(OutcomeStatus status, const std::function<std::string(c
 void Instance::init_error(std::string error_type, std::string payload) {
   log(Level::kInfo, "a function's initialization failed",
       {{"function", target_->function_arn}, {"instance", id_.str()}, {"error_type", error_type}});
-  fail_init(OutcomeStatus::kInitFailed, [&payload](const std::string&) { return std::move(payload); });
+  fail_init(OutcomeStatus::kInitFailed, [&payload](const std::string&) { return payload; });
 }
 
 // ---- The runtime asks -----------------------------------------------------------------------------------------------
@@ -306,7 +318,7 @@ Awaitable<std::optional<Delivery>> Instance::next(NextCall& call) {
   }
   waiting_call_ = &call;
   clear_timer(take_timer_);
-  if (!ready_ && !closing_) became_ready();
+  if (!ready_ && !closing_) first_next();
   // A runtime about to be killed hears nothing, so that it does not write of an error that is none into its log.
   while (!call.gone && !down_ && (closing_ || !ticket_)) co_await events_.wait_until(kNoDeadline);
   if (waiting_call_ == &call) waiting_call_ = nullptr;
@@ -367,10 +379,10 @@ void Instance::timed_out() {
   if (!ready_) {
     const auto limit = engine_->settings.init_timeout;
     log(Level::kInfo, "a function's initialization took too long", {{"instance", id_.str()}});
-    fail_init(OutcomeStatus::kInitFailed, [limit](const std::string& request_id) {
-      return error_object(error_type::kTimedOut,
-                          fmt::format("RequestId: {} Error: Initialization timed out after {} seconds", request_id,
-                                      seconds_text(limit)));
+    const char* what = prepared_ ? "Restore" : "Initialization";
+    fail_init(OutcomeStatus::kInitFailed, [limit, what](const std::string& request_id) {
+      return error_object(error_type::kTimedOut, fmt::format("RequestId: {} Error: {} timed out after {} seconds",
+                                                             request_id, what, seconds_text(limit)));
     });
     return;
   }
@@ -433,6 +445,7 @@ void Instance::finish(RuntimeAnswer answer) {
   outcome.duration = since(delivered_at_, now);
   if (outcome.status == OutcomeStatus::kTimedOut) outcome.duration = target_->timeout;
   outcome.cold_start = std::exchange(cold_, false);
+  outcome.restored = outcome.cold_start && prepared_;
   if (outcome.cold_start) {
     outcome.init_duration = init_duration_;
     phases_.queue = std::max(microseconds(0), since(ticket->submitted, begun_at_));
@@ -456,7 +469,9 @@ void Instance::settle(const TicketPtr& ticket, Outcome outcome) {
   outcome.executed_version = target_->version;
   outcome.instance_id = id_.str();
   outcome.served_on = &reactor_;
-  outcome.billed_ms = static_cast<std::uint64_t>(ceil<milliseconds>(outcome.duration + outcome.init_duration).count());
+  // A restore is billed, and told, by itself.
+  const microseconds billed = outcome.duration + (outcome.restored ? microseconds(0) : outcome.init_duration);
+  outcome.billed_ms = static_cast<std::uint64_t>(ceil<milliseconds>(billed).count());
   outcome.max_memory_mb = (peak_bytes_ + (1UL << 20) - 1) >> 20;
   if (outcome.started_at == SystemTime()) outcome.started_at = engine_->clock.now();
   write_lines(observe::end_lines(*target_, outcome, engine_->clock.now()));

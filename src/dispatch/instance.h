@@ -4,6 +4,8 @@
 //              between, events move it: the runtime asks for an event or answers one, its time runs out, it exits, the
 //              pool gives it an invocation or takes it out of service. An invocation whose event the runtime has not
 //              taken yet goes back to the pool when the instance ends; one that was taken has its outcome here.
+//              One that is prepared (SnapStart, instance_prepared.cpp) initialises first and rests until an invocation
+//              restores it.
 // Concurrency. Everything runs on reactor(); post_*() may be called from anywhere. What the pool records of it is the
 //              pool's.
 // Limits.      Initialization by the setting, an invocation by its target's timeout, the way from claim to the
@@ -24,8 +26,6 @@
 
 namespace mayfly::dispatch {
 
-enum class StartReason : std::uint8_t { kInvocation, kProvisioned };
-
 class Instance final : public RuntimePeer, public std::enable_shared_from_this<Instance> {
  public:
   Instance(EnginePtr engine, std::shared_ptr<FunctionPool> pool, std::shared_ptr<const Target> target, Reactor& reactor,
@@ -33,8 +33,9 @@ class Instance final : public RuntimePeer, public std::enable_shared_from_this<I
 
   bool start();  // false where the dispatcher's scope starts nothing any more
   void post_deliver(const TicketPtr& ticket);
-  void post_close();  // it was idle and the pool has taken it out
-  void post_abort();  // end now, whatever runs
+  void post_restore(const TicketPtr& ticket);  // it was prepared, and the pool has taken it out for this invocation
+  void post_close();                           // it was idle and the pool has taken it out
+  void post_abort();                           // end now, whatever runs
   void post_exit(const sandbox::Exited& exit);
 
   [[nodiscard]] const Target& target() const { return *target_; }
@@ -47,7 +48,11 @@ class Instance final : public RuntimePeer, public std::enable_shared_from_this<I
   TicketPtr current() const override { return delivered_ ? ticket_ : nullptr; }
   bool was_last(const std::string& request_id) const override { return request_id == last_request_id_; }
   void answer(const TicketPtr& ticket, RuntimeAnswer answer) override;
-  bool initializing() const override { return !ready_; }
+  bool initializing() const override { return !ready_ && !prepared_; }
+  bool may_ask_restore() const override { return target_->snap_start && !ready_ && !closing_; }
+  Awaitable<bool> restore_next(NextCall& call) override;
+  bool restoring() const override { return !ready_ && restore_begun_; }
+  void restore_error(std::string error_type, std::string payload) override;
   void init_error(std::string error_type, std::string payload) override;
 
  private:
@@ -62,6 +67,12 @@ class Instance final : public RuntimePeer, public std::enable_shared_from_this<I
   void abort();
   void exited();
   void became_ready();
+  void first_next();
+  void become_prepared();
+  void restore(const TicketPtr& ticket);
+  void prepared_timer_fired();
+  void prepare_another();
+  void write_init_report(const std::string& failure);
   void fail_start(const Error& error);
   // `payload` makes the error object for the request that fails with it.
   void fail_init(OutcomeStatus status, const std::function<std::string(const std::string&)>& payload);
@@ -121,9 +132,13 @@ class Instance final : public RuntimePeer, public std::enable_shared_from_this<I
   SteadyTime run_deadline_;
   SteadyTime run_timer_at_;
   SteadyTime idle_deadline_;
+  SteadyTime init_from_;  // from when its initialization, or its restore, is measured
   bool ready_ = false;
-  bool delivered_ = false;  // the event is on its way to the runtime: it must not run elsewhere any more
-  bool cold_ = false;       // the current invocation waited for the initialization
+  bool asked_restore_ = false;  // its runtime knows of snapshots and has hooks to run
+  bool prepared_ = false;       // it has initialised and is at rest, or was
+  bool restore_begun_ = false;  // the runtime may go on to its hooks and its first event
+  bool delivered_ = false;      // the event is on its way to the runtime: it must not run elsewhere any more
+  bool cold_ = false;           // the current invocation waited for the initialization
   bool closing_ = false;
   bool down_ = false;  // the sandbox has ended
   bool reading_peak_ = false;

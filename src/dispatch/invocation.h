@@ -41,7 +41,8 @@ struct Target {
   std::string code_directory;                                    // unpacked package on the host
   std::vector<std::string> layer_directories;                    // first is lowest
   std::vector<std::pair<std::string, std::string>> environment;  // the user's
-  std::string unusable;  // why it cannot be run at all (its environment does not decrypt); "" where it can
+  std::string unusable;     // why it cannot be run at all (its environment does not decrypt); "" where it can
+  bool snap_start = false;  // its instances are initialised ahead and restored by an invocation (docs/snapstart.md)
   std::uint32_t memory_mb = 128;
   std::uint32_t ephemeral_storage_mb = 512;
   std::chrono::seconds timeout{3};
@@ -101,6 +102,7 @@ struct Outcome {
   std::string stream_error_type;  // error trailer of a stream that failed midway
   Reactor* served_on = nullptr;   // the instance's; null where none ran it
   bool cold_start = false;
+  bool restored = false;          // of a cold start: the instance was initialised before; init_duration is its restore
   std::optional<ColdStart> cold;  // where it was one and the initialization succeeded
   SystemTime started_at;
   std::chrono::microseconds queued{0};

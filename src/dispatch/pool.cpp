@@ -13,11 +13,14 @@ namespace {
 // How far down the idle stack an instance of the caller's own reactor is preferred to the most recent one.
 constexpr std::size_t kAffinityDepth = 16;
 constexpr std::chrono::seconds kProvisionBackOff{30};
+constexpr std::chrono::seconds kPrepareAfterEviction{60};
 
 const char* to_text(InstanceState state) {
   switch (state) {
     case InstanceState::kStarting:
       return "starting";
+    case InstanceState::kPrepared:
+      return "prepared";
     case InstanceState::kIdle:
       return "idle";
     case InstanceState::kBusy:
@@ -103,12 +106,14 @@ void FunctionPool::resubmit(const TicketPtr& ticket) { enqueue(ticket, true); }
 
 void FunctionPool::enqueue(const TicketPtr& ticket, bool front) {
   InstancePtr instance;
+  InstancePtr restored;
   {
     std::lock_guard lock(mutex_);
     Generation& gen = generation(ticket->target);
     instance = take_idle(gen, ticket->reactor);
-    if (instance) {
-      set_state(gen.instances.at(instance), InstanceState::kBusy);
+    if (!instance) restored = take_prepared(gen);
+    if (instance || restored) {
+      set_state(gen.instances.at(instance ? instance : restored), InstanceState::kBusy);
     } else if (front) {
       gen.waiters.push_front(ticket);
     } else {
@@ -117,6 +122,8 @@ void FunctionPool::enqueue(const TicketPtr& ticket, bool front) {
   }
   if (instance) {
     instance->post_deliver(ticket);
+  } else if (restored) {
+    restored->post_restore(ticket);
   } else {
     start_for_waiters();
   }
@@ -216,20 +223,33 @@ void FunctionPool::start_for_waiters() {
       continue;
     }
     if (reactor == nullptr) reactor = &engine_.reactors.next();
-    auto instance =
-        std::make_shared<Instance>(engine_.shared_from_this(), shared_from_this(), target, *reactor, reason);
-    {
-      std::lock_guard lock(mutex_);
-      --generation(target).unlisted;
-      set_state(generation(target).instances[instance], InstanceState::kStarting);
-    }
-    if (!instance->start()) {
-      // The scope refuses because the dispatcher stops; stop() answers who waits.
-      closing(instance);
-      gone(instance);
-      return;
-    }
+    launch(target, *reactor, reason);
   }
+}
+
+// The place and the memory are taken already.
+void FunctionPool::launch(const std::shared_ptr<const Target>& target, Reactor& reactor, StartReason reason) {
+  auto instance = std::make_shared<Instance>(engine_.shared_from_this(), shared_from_this(), target, reactor, reason);
+  {
+    std::lock_guard lock(mutex_);
+    --generation(target).unlisted;
+    PoolRecord& record = generation(target).instances[instance];
+    record.ahead = reason == StartReason::kPrepared;
+    set_state(record, InstanceState::kStarting);
+  }
+  if (instance->start()) return;
+  // The scope refuses because the dispatcher stops; stop() answers who waits.
+  closing(instance);
+  gone(instance);
+}
+
+// True where a place for initialising ahead is free again; the caller gives it back when it holds no lock.
+bool FunctionPool::end_start(Generation& generation, PoolRecord& record) {
+  --generation.starting;
+  if (!record.ahead) return false;
+  record.ahead = false;
+  --generation.snapshots.starting;
+  return true;
 }
 
 TicketPtr FunctionPool::serve_or_idle(const InstancePtr& instance, bool& retire) {
@@ -256,7 +276,7 @@ TicketPtr FunctionPool::serve_or_idle(const InstancePtr& instance, bool& retire)
 TicketPtr FunctionPool::ready(const InstancePtr& instance, bool& retire) {
   std::lock_guard lock(mutex_);
   Generation* gen = find(*instance);
-  --gen->starting;
+  end_start(*gen, gen->instances.at(instance));
   gen->provision_failed = false;
   return serve_or_idle(instance, retire);
 }
@@ -268,17 +288,24 @@ TicketPtr FunctionPool::released(const InstancePtr& instance, bool& retire) {
 }
 
 TicketPtr FunctionPool::start_failed(const InstancePtr& instance) {
-  std::lock_guard lock(mutex_);
-  Generation* gen = find(*instance);
-  --gen->starting;
-  set_state(gen->instances.at(instance), InstanceState::kDraining);
-  if (gen->provisioned > 0) {
-    gen->provision_failed = true;
-    gen->provision_not_before = engine_.clock.steady_now() + kProvisionBackOff;
+  TicketPtr ticket;
+  bool place_is_free = false;
+  {
+    std::lock_guard lock(mutex_);
+    Generation* gen = find(*instance);
+    PoolRecord& record = gen->instances.at(instance);
+    place_is_free = end_start(*gen, record);
+    set_state(record, InstanceState::kDraining);
+    if (gen->provisioned > 0) {
+      gen->provision_failed = true;
+      gen->provision_not_before = engine_.clock.steady_now() + kProvisionBackOff;
+    }
+    if (!gen->waiters.empty()) {
+      ticket = std::move(gen->waiters.front());
+      gen->waiters.pop_front();
+    }
   }
-  if (gen->waiters.empty()) return nullptr;
-  TicketPtr ticket = std::move(gen->waiters.front());
-  gen->waiters.pop_front();
+  if (place_is_free) engine_.end_preparation();
   return ticket;
 }
 
@@ -299,15 +326,20 @@ void FunctionPool::release_memory(Generation& generation, PoolRecord& record) {
 }
 
 void FunctionPool::closing(const InstancePtr& instance) {
-  std::lock_guard lock(mutex_);
-  Generation* gen = find(*instance);
-  if (gen == nullptr) return;
-  std::erase(gen->idle, instance);
-  PoolRecord& record = gen->instances.at(instance);
-  // An instance closed before it was ready leaves its place to another that waiters may need.
-  if (record.state == InstanceState::kStarting) --gen->starting;
-  set_state(record, InstanceState::kDraining);
-  release_memory(*gen, record);
+  bool place_is_free = false;
+  {
+    std::lock_guard lock(mutex_);
+    Generation* gen = find(*instance);
+    if (gen == nullptr) return;
+    std::erase(gen->idle, instance);
+    std::erase(gen->snapshots.waiting, instance);
+    PoolRecord& record = gen->instances.at(instance);
+    // An instance closed before it was ready leaves its place to another that waiters may need.
+    if (record.state == InstanceState::kStarting) place_is_free = end_start(*gen, record);
+    set_state(record, InstanceState::kDraining);
+    release_memory(*gen, record);
+  }
+  if (place_is_free) engine_.end_preparation();
 }
 
 void FunctionPool::gone(const InstancePtr& instance) {
@@ -315,9 +347,13 @@ void FunctionPool::gone(const InstancePtr& instance) {
   Generation* gen = find(*instance);
   if (gen == nullptr) return;
   gen->instances.erase(instance);
-  if (gen->instances.empty() && gen->waiters.empty() && gen->starting == 0 && gen->provisioned == 0) {
-    generations_.erase(instance->target().generation);
-  }
+  erase_where_over(instance->target().generation);
+}
+
+void FunctionPool::erase_where_over(const std::string& generation) {
+  const Generation& gen = generations_.at(generation);
+  const bool wanted = gen.provisioned > 0 || gen.snapshots.asked;
+  if (!wanted && gen.instances.empty() && gen.waiters.empty() && gen.starting == 0) generations_.erase(generation);
 }
 
 SteadyTime FunctionPool::idle_since(const InstancePtr& instance) const {
@@ -339,14 +375,22 @@ void FunctionPool::drain(const std::string& version, const std::string& keep_gen
       reserved_.reset();
       reserved_was_set_ = false;
     }
+    std::vector<std::string> drained;
     for (auto& [name, gen] : generations_) {
       if (name == keep_generation || (!version.empty() && gen.target->version != version)) continue;
       gen.draining = true;
       gen.provisioned = 0;
       for (const auto& instance : gen.idle) set_state(gen.instances.at(instance), InstanceState::kDraining);
+      auto& waiting = gen.snapshots.waiting;
+      for (const auto& instance : waiting) set_state(gen.instances.at(instance), InstanceState::kDraining);
       std::move(gen.idle.begin(), gen.idle.end(), std::back_inserter(idle));
+      std::move(waiting.begin(), waiting.end(), std::back_inserter(idle));
       gen.idle.clear();
+      waiting.clear();
+      gen.snapshots.asked = false;
+      drained.push_back(name);
     }
+    for (const auto& name : drained) erase_where_over(name);
   }
   for (const auto& instance : idle) instance->post_close();
 }
@@ -356,9 +400,11 @@ std::optional<SteadyTime> FunctionPool::oldest_idle() const {
   std::optional<SteadyTime> oldest;
   for (const auto& [name, gen] : generations_) {
     if (live(gen) <= gen.provisioned) continue;
-    for (const auto& instance : gen.idle) {
-      const SteadyTime since = gen.instances.at(instance).idle_since;
-      if (!oldest || since < *oldest) oldest = since;
+    for (const auto* list : {&gen.idle, &gen.snapshots.waiting}) {
+      for (const auto& instance : *list) {
+        const SteadyTime since = gen.instances.at(instance).idle_since;
+        if (!oldest || since < *oldest) oldest = since;
+      }
     }
   }
   return oldest;
@@ -371,14 +417,20 @@ void FunctionPool::evict_oldest_idle() {
     Generation* from = nullptr;
     for (auto& [name, gen] : generations_) {
       if (live(gen) <= gen.provisioned) continue;
-      for (const auto& instance : gen.idle) {
-        if (evicted && gen.instances.at(instance).idle_since >= from->instances.at(evicted).idle_since) continue;
-        evicted = instance;
-        from = &gen;
+      for (const auto* list : {&gen.idle, &gen.snapshots.waiting}) {
+        for (const auto& instance : *list) {
+          if (evicted && gen.instances.at(instance).idle_since >= from->instances.at(evicted).idle_since) continue;
+          evicted = instance;
+          from = &gen;
+        }
       }
     }
     if (!evicted) return;
     std::erase(from->idle, evicted);
+    // What had to go for want of memory is not made again at once.
+    if (std::erase(from->snapshots.waiting, evicted) > 0) {
+      from->snapshots.not_before = engine_.clock.steady_now() + kPrepareAfterEviction;
+    }
     PoolRecord& record = from->instances.at(evicted);
     set_state(record, InstanceState::kDraining);
     release_memory(*from, record);

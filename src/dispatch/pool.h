@@ -18,15 +18,17 @@
 #include <vector>
 
 #include "dispatch/dispatcher.h"
+#include "dispatch/start_demand.h"
 #include "dispatch/ticket.h"
 
 namespace mayfly::dispatch {
 
 class Engine;
 class Instance;
+enum class StartReason : std::uint8_t { kInvocation, kProvisioned, kPrepared };
 using InstancePtr = std::shared_ptr<Instance>;
 
-enum class InstanceState : std::uint8_t { kStarting, kIdle, kBusy, kDraining };
+enum class InstanceState : std::uint8_t { kStarting, kPrepared, kIdle, kBusy, kDraining };
 
 // The pool's own record of an instance, guarded by the pool's mutex.
 struct PoolRecord {
@@ -34,6 +36,7 @@ struct PoolRecord {
   SystemTime since;
   SteadyTime idle_since;
   std::uint64_t invocations = 0;
+  bool ahead = false;  // to be prepared; while it starts it holds a place of Engine::begin_preparation()
   bool memory_released = false;
 };
 
@@ -67,6 +70,18 @@ class FunctionPool : public std::enable_shared_from_this<FunctionPool> {
 
   void set_provisioned(const std::shared_ptr<const Target>& target, std::uint32_t count);
   [[nodiscard]] ProvisionedState provisioned(const std::string& generation) const;
+  // In pool_prepared.cpp: the instances that SnapStart keeps.
+  void set_snap_start(const std::shared_ptr<const Target>& target, SnapshotOrigin origin);
+  [[nodiscard]] SnapshotState snapshot(const std::string& generation) const;
+  // Starts what is wanted and not there. Never on the way of an invocation.
+  void prepare();
+  // It has initialised. The ticket is the invocation that restores it; null: it waits, or is to be retired.
+  TicketPtr prepared(const InstancePtr& instance, bool& retire);
+  // It did not initialise, or ended while it waited or was restored.
+  void note_failure(const InstancePtr& instance, const std::string& reason);
+  // True where it waited and is the caller's to close: it is too old, or one too many.
+  bool retire_prepared(const InstancePtr& instance, bool too_old);
+
   // When a provisioned instance that did not initialise is to be tried again.
   [[nodiscard]] std::optional<SteadyTime> provision_again() const;
   void drain(const std::string& version, const std::string& keep_generation);
@@ -77,6 +92,16 @@ class FunctionPool : public std::enable_shared_from_this<FunctionPool> {
   void list(std::vector<InstanceInfo>& into) const;
 
  private:
+  struct Snapshots {
+    bool asked = false;
+    bool settled = false;  // the first one has come up, or could not
+    std::string failure;   // why the last one could not; empty where it could
+    std::uint32_t failures = 0;
+    SteadyTime not_before = SteadyTime::min();
+    std::vector<InstancePtr> waiting;  // initialised; back: the youngest
+    std::size_t starting = 0;
+    StartDemand demand;
+  };
   struct Generation {
     std::shared_ptr<const Target> target;
     std::vector<InstancePtr> idle;  // back: most recently used
@@ -87,6 +112,7 @@ class FunctionPool : public std::enable_shared_from_this<FunctionPool> {
     std::uint32_t provisioned = 0;  // instances to be kept
     bool provision_failed = false;
     SteadyTime provision_not_before;
+    Snapshots snapshots;
     bool draining = false;
   };
 
@@ -94,6 +120,14 @@ class FunctionPool : public std::enable_shared_from_this<FunctionPool> {
   Generation* find(const Instance& instance);
   [[nodiscard]] static std::size_t live(const Generation& generation);
   [[nodiscard]] bool wants_provisioned(const Generation& generation) const;
+  [[nodiscard]] bool wants_prepared(const Generation& generation) const;
+  [[nodiscard]] std::shared_ptr<const Target> next_to_prepare() const;
+  bool begin_prepared(const Target& target);
+  void no_memory_to_prepare(const Target& target);
+  void launch(const std::shared_ptr<const Target>& target, Reactor& reactor, StartReason reason);
+  bool end_start(Generation& generation, PoolRecord& record);
+  InstancePtr take_prepared(Generation& generation);
+  void erase_where_over(const std::string& generation);
   InstancePtr take_idle(Generation& generation, const Reactor* preferred);
   void set_state(PoolRecord& record, InstanceState state);
   TicketPtr serve_or_idle(const InstancePtr& instance, bool& retire);

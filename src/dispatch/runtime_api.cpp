@@ -231,9 +231,28 @@ Awaitable<void> handle_error(Peer peer, TicketPtr ticket, Request& request, Resp
   co_await after_answer(std::move(peer), request, writer);
 }
 
-Awaitable<void> handle_init_error(Peer peer, Request& request, ResponseWriter& writer) {
-  if (!peer->initializing()) {
-    co_await send(writer, refusal(403, error_type::kInvalidState, "The runtime has been initialized already"));
+Awaitable<void> handle_restore_next(Peer peer, ResponseWriter& writer) {
+  if (!peer->may_ask_restore()) {
+    co_await send(writer, refusal(403, error_type::kInvalidState, "There is no snapshot to restore"));
+    co_return;
+  }
+  NextCall call{.writer = writer};
+  const bool restored = co_await peer->restore_next(call);
+  if (!restored) {
+    co_await send(writer, refusal(403, error_type::kInvalidState, "The instance has ended"));
+    co_return;
+  }
+  co_await send(writer, json_response(200, "{}\n"));
+}
+
+enum class StartPhase : std::uint8_t { kInit, kRestore };
+
+Awaitable<void> handle_start_error(Peer peer, StartPhase phase, Request& request, ResponseWriter& writer) {
+  const bool in_phase = phase == StartPhase::kInit ? peer->initializing() : peer->restoring();
+  if (!in_phase) {
+    const char* why =
+        phase == StartPhase::kInit ? "The runtime has been initialized already" : "The runtime is not being restored";
+    co_await send(writer, refusal(403, error_type::kInvalidState, why));
     co_return;
   }
   auto body = co_await read_error(request);
@@ -242,9 +261,13 @@ Awaitable<void> handle_init_error(Peer peer, Request& request, ResponseWriter& w
     co_return;
   }
   std::string type(request.head.headers.get(kFunctionErrorType));
-  // Answered first: the instance ends with its init error.
+  // Answered first: the instance ends with its error.
   co_await send(writer, accepted());
-  peer->init_error(std::move(type), std::move(*body));
+  if (phase == StartPhase::kInit) {
+    peer->init_error(std::move(type), std::move(*body));
+  } else {
+    peer->restore_error(std::move(type), std::move(*body));
+  }
 }
 
 Awaitable<void> handle_invocation(Peer peer, std::string rest, Request& request, ResponseWriter& writer) {
@@ -292,7 +315,11 @@ Awaitable<void> dispatch_call(Peer peer, Request& request, ResponseWriter& write
   if (rest == "invocation/next" && request.head.method == "GET") {
     co_await handle_next(std::move(peer), writer);
   } else if (rest == "init/error" && request.head.method == "POST") {
-    co_await handle_init_error(std::move(peer), request, writer);
+    co_await handle_start_error(std::move(peer), StartPhase::kInit, request, writer);
+  } else if (rest == "restore/next" && request.head.method == "GET") {
+    co_await handle_restore_next(std::move(peer), writer);
+  } else if (rest == "restore/error" && request.head.method == "POST") {
+    co_await handle_start_error(std::move(peer), StartPhase::kRestore, request, writer);
   } else if (rest.starts_with("invocation/")) {
     std::string call = rest.substr(std::string_view("invocation/").size());
     co_await handle_invocation(std::move(peer), std::move(call), request, writer);

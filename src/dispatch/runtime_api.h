@@ -52,6 +52,13 @@ class RuntimePeer {
   virtual void answer(const TicketPtr& ticket, RuntimeAnswer answer) = 0;
   // False after the first next.
   virtual bool initializing() const = 0;
+  // Whether it is an instance of a snapshot that has not been restored yet.
+  virtual bool may_ask_restore() const = 0;
+  // Waits until it is restored; false: the sandbox has ended, or the call has.
+  virtual Awaitable<bool> restore_next(NextCall& call) = 0;
+  // Between the answer to restore_next() and the first next.
+  virtual bool restoring() const = 0;
+  virtual void restore_error(std::string error_type, std::string payload) = 0;
   virtual void init_error(std::string error_type, std::string payload) = 0;
 };
 

@@ -93,7 +93,7 @@ sandbox::SandboxSpec make_spec(const Target& target, const sandbox::RuntimePlan&
   put(env, "AWS_LAMBDA_LOG_STREAM_NAME", log_stream);
   put(env, "AWS_LAMBDA_LOG_FORMAT", target.logs.json ? "JSON" : "Text");
   if (target.logs.json) put(env, "AWS_LAMBDA_LOG_LEVEL", target.logs.application_level);
-  put(env, "AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand");
+  put(env, "AWS_LAMBDA_INITIALIZATION_TYPE", target.snap_start ? "snap-start" : "on-demand");
   put(env, "AWS_LAMBDA_RUNTIME_API", "127.0.0.1:" + std::to_string(kRuntimeApiPort));
   put(env, "LAMBDA_TASK_ROOT", "/var/task");
   put(env, "LAMBDA_RUNTIME_DIR", "/var/runtime");

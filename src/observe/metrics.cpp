@@ -51,7 +51,7 @@ constexpr const char* kOtherFunctions = "__other__";
 constexpr std::array<const char*, 5> kErrorKinds{"function", "timeout", "crash", "out_of_memory", "init"};
 constexpr std::array<const char*, 4> kReasons{"ReservedFunctionConcurrentInvocationLimitExceeded",
                                               "ConcurrentInvocationLimitExceeded", "CallerRateLimitExceeded", "other"};
-constexpr std::array<const char*, 5> kStates{"starting", "idle", "busy", "draining", "other"};
+constexpr std::array<const char*, 6> kStates{"starting", "prepared", "idle", "busy", "draining", "other"};
 
 // From a warm answer of a C++ function (below a millisecond) to Lambda's longest timeout (900 s).
 const Histogram::BucketBoundaries kDurationBuckets{0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25,

@@ -57,7 +57,13 @@ std::string report_line(const dispatch::Target& target, const dispatch::Outcome&
   std::string line = fmt::format(
       "REPORT RequestId: {}\tDuration: {:.2f} ms\tBilled Duration: {} ms\tMemory Size: {} MB\tMax Memory Used: {} MB\t",
       outcome.request_id, milliseconds(outcome.duration), outcome.billed_ms, target.memory_mb, outcome.max_memory_mb);
-  if (outcome.cold_start) line += fmt::format("Init Duration: {:.2f} ms\t", milliseconds(outcome.init_duration));
+  if (outcome.restored) {
+    const auto billed = std::chrono::ceil<std::chrono::milliseconds>(outcome.init_duration).count();
+    line += fmt::format("Restore Duration: {:.2f} ms\tBilled Restore Duration: {} ms\t",
+                        milliseconds(outcome.init_duration), billed);
+  } else if (outcome.cold_start) {
+    line += fmt::format("Init Duration: {:.2f} ms\t", milliseconds(outcome.init_duration));
+  }
   const auto verdict = verdict_of(outcome);
   if (verdict.status == "timeout") line += "Status: timeout";
   if (verdict.status == "error") line += fmt::format("Status: error\tError Type: {}", verdict.error_type);
@@ -90,7 +96,12 @@ json::object report_metrics(const dispatch::Target& target, const dispatch::Outc
   metrics["billedDurationMs"] = outcome.billed_ms;
   metrics["memorySizeMB"] = target.memory_mb;
   metrics["maxMemoryUsedMB"] = outcome.max_memory_mb;
-  if (outcome.cold_start) metrics["initDurationMs"] = milliseconds(outcome.init_duration);
+  if (outcome.restored) {
+    metrics["restoreDurationMs"] = milliseconds(outcome.init_duration);
+    metrics["billedRestoreDurationMs"] = std::chrono::ceil<std::chrono::milliseconds>(outcome.init_duration).count();
+  } else if (outcome.cold_start) {
+    metrics["initDurationMs"] = milliseconds(outcome.init_duration);
+  }
   return metrics;
 }
 
@@ -105,6 +116,31 @@ std::vector<std::string> start_lines(const dispatch::Target& target, const std::
     record["requestId"] = request_id;
     record["version"] = target.version;
     lines.push_back(event_line("platform.start", now, std::move(record)));
+  }
+  return lines;
+}
+
+std::vector<std::string> start_report_lines(const dispatch::Target& target, StartPhase phase,
+                                            std::chrono::microseconds duration, const std::string& failure,
+                                            SystemTime now) {
+  std::vector<std::string> lines;
+  const bool init = phase == StartPhase::kInit;
+  const std::string type = failure.empty() ? std::string() : platform_error_type(failure, "Runtime.Unknown");
+  if (!target.logs.json) {
+    std::string line = init ? fmt::format("INIT_REPORT Init Duration: {:.2f} ms\tPhase: init\t", milliseconds(duration))
+                            : fmt::format("RESTORE_REPORT Restore Duration: {:.2f} ms\t", milliseconds(duration));
+    if (!type.empty()) line += fmt::format("Status: error\tError Type: {}", type);
+    lines.push_back(std::move(line));
+  } else if (!type.empty() || target.logs.system_level <= SystemLogLevel::kInfo) {
+    json::object metrics;
+    metrics["durationMs"] = milliseconds(duration);
+    json::object record;
+    record["initializationType"] = "snap-start";
+    if (init) record["phase"] = "init";
+    record["status"] = type.empty() ? "success" : "error";
+    if (!type.empty()) record["errorType"] = type;
+    record["metrics"] = std::move(metrics);
+    lines.push_back(event_line(init ? "platform.initReport" : "platform.restoreReport", now, std::move(record)));
   }
   return lines;
 }

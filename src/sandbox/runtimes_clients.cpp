@@ -33,6 +33,7 @@
 MAYFLY_CLIENT(bootstrap_py, "python/bootstrap.py")
 MAYFLY_CLIENT(lambda_client_py, "python/lambda_client.py")
 MAYFLY_CLIENT(lambda_json_py, "python/lambda_json.py")
+MAYFLY_CLIENT(snapshot_restore_py, "python/snapshot_restore_py.py")
 MAYFLY_CLIENT(index_mjs, "nodejs/index.mjs")
 MAYFLY_CLIENT(console_mjs, "nodejs/console.mjs")
 MAYFLY_CLIENT(errors_mjs, "nodejs/errors.mjs")
@@ -48,6 +49,7 @@ const std::array<ClientFile, kClientFileCount>& client_files() {
       {"bootstrap.py", MAYFLY_CLIENT_VIEW(bootstrap_py)},
       {"lambda_client.py", MAYFLY_CLIENT_VIEW(lambda_client_py)},
       {"lambda_json.py", MAYFLY_CLIENT_VIEW(lambda_json_py)},
+      {"snapshot_restore_py.py", MAYFLY_CLIENT_VIEW(snapshot_restore_py)},
       {"index.mjs", MAYFLY_CLIENT_VIEW(index_mjs)},
       {"console.mjs", MAYFLY_CLIENT_VIEW(console_mjs)},
       {"errors.mjs", MAYFLY_CLIENT_VIEW(errors_mjs)},

@@ -36,6 +36,7 @@ class FakeRuntimeApi:
         self.connections = 0
         self.polls = queue.Queue()
         self.chunks = []
+        self.resting, self.restored = threading.Event(), threading.Event()  # of SnapStart: restore/next was asked, may be answered
         self.close_idle = False  # closes the connection after each posted answer, as a restarted server does
         threading.Thread(target=self.accept, daemon=True).start()
 
@@ -63,6 +64,11 @@ class FakeRuntimeApi:
                         if item is None:
                             return
                         connection.sendall(item)
+                        continue
+                    if method == "GET" and path == "/2018-06-01/runtime/restore/next":
+                        self.resting.set()
+                        self.restored.wait(20)
+                        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
                         continue
                     trailers = {}
                     if headers.get("transfer-encoding") == "chunked":

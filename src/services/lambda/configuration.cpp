@@ -94,9 +94,6 @@ aws::ApiResult<void> check_unsupported(const Core& core, const Settings& setting
     return refuse_unsupported("FileSystemConfigs", "file systems are not mounted");
   }
   if (*settings.image) return refuse_unsupported("ImageConfig", "functions are zip packages");
-  if (*settings.snap_start && (*settings.snap_start)->ApplyOn.value_or("None") != "None") {
-    return refuse_unsupported("SnapStart ApplyOn PublishedVersions", "instances are not restored from snapshots");
-  }
   if (settings.has_capacity_provider) return refuse_unsupported("CapacityProviderConfig", "there are no providers");
   if (settings.has_durable) return refuse_unsupported("DurableConfig", "durable executions are not implemented");
   return {};
@@ -202,6 +199,12 @@ void apply_settings(const Settings& settings, wire::FunctionConfiguration& confi
     if (!config.Environment->Variables) config.Environment->Variables.emplace();
   }
   if (*settings.logging) apply_logging(**settings.logging, config);
+  if (*settings.snap_start) {
+    // "Off" in $LATEST, which has no snapshot; publish() says what holds for a version.
+    auto& snap_start = config.SnapStart.emplace();
+    snap_start.ApplyOn = (*settings.snap_start)->ApplyOn.value_or("None");
+    snap_start.OptimizationStatus = "Off";
+  }
 }
 
 void fill_defaults(const std::string& name, const Place& place, wire::FunctionConfiguration& config) {

@@ -172,6 +172,25 @@ wire::FunctionConfiguration shown(const FunctionRecord& function, const VersionR
   return config;
 }
 
+wire::FunctionConfiguration shown_now(const Core& core, const FunctionRecord& function, const VersionRecord& version,
+                                      std::string_view qualifier) {
+  auto config = shown(function, version, qualifier);
+  const auto target = core.tables.target(function.place, function.name, version.config.Version.value_or(""));
+  if (!target || !target->snap_start) return config;
+  const auto state = core.invoker.snapshot(*target);
+  if (state.pending) {
+    config.State = "Pending";
+    config.StateReason = "The function is being created.";
+    config.StateReasonCode = "Creating";
+  } else if (state.failed) {
+    // It can be invoked all the same: its instances are initialised when they are needed.
+    config.SnapStart->OptimizationStatus = "Off";
+    config.StateReason = "The function has no snapshot: " + state.reason;
+    config.StateReasonCode = "FunctionError";
+  }
+  return config;
+}
+
 wire::FunctionConfiguration listed(const FunctionRecord& function, const VersionRecord& version,
                                    std::string_view qualifier) {
   auto config = shown(function, version, qualifier);

@@ -90,6 +90,9 @@ bool check_code_link(const Core& core, std::string_view sha_hex, std::string_vie
 // A configuration as responses show it: with the qualifier in the ARN.
 wire::FunctionConfiguration shown(const FunctionRecord& function, const VersionRecord& version,
                                   std::string_view qualifier);
+// The same with what dispatch has of its snapshot at this moment, where it has SnapStart: State and its reason.
+wire::FunctionConfiguration shown_now(const Core& core, const FunctionRecord& function, const VersionRecord& version,
+                                      std::string_view qualifier);
 // As lists show it: without states and runtime versions.
 wire::FunctionConfiguration listed(const FunctionRecord& function, const VersionRecord& version,
                                    std::string_view qualifier);

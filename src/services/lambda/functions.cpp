@@ -147,7 +147,7 @@ Awaitable<aws::ApiResult<FunctionConfiguration>> update_function_code(Core& core
   const auto& function = **changed;
   if (publish_now && !function.versions.empty()) {
     const auto& newest = *function.versions.rbegin();
-    co_return shown(function, newest.second, std::to_string(newest.first));
+    co_return shown_now(core, function, newest.second, std::to_string(newest.first));
   }
   auto answer = shown(function, function.latest, "");
   show_in_progress(answer);
@@ -201,7 +201,7 @@ Awaitable<aws::ApiResult<wire::GetFunctionResponse>> get_function(Core& core, co
   const auto* version = find_version(function, qualifier);
   if (version == nullptr) co_return std::unexpected(function_missing(found->place, function.name, qualifier));
   wire::GetFunctionResponse out;
-  out.Configuration = shown(function, *version, qualifier);
+  out.Configuration = shown_now(core, function, *version, qualifier);
   auto& code = out.Code.emplace();
   code.RepositoryType = "S3";
   code.Location = code_link(core, context, version->code_sha);
@@ -219,7 +219,7 @@ Awaitable<aws::ApiResult<FunctionConfiguration>> get_function_configuration(
   const auto& qualifier = found->name.qualifier;
   const auto* version = find_version(*found->function, qualifier);
   if (version == nullptr) co_return std::unexpected(function_missing(found->place, found->name.name, qualifier));
-  co_return shown(*found->function, *version, qualifier);
+  co_return shown_now(core, *found->function, *version, qualifier);
 }
 
 Awaitable<aws::ApiResult<wire::ListFunctionsResponse>> list_functions(Core& core, const aws::CallContext& context,

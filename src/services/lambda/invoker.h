@@ -22,6 +22,9 @@ class Invoker {
   virtual void set_reserved_concurrency(const std::string& function_arn, std::optional<std::uint32_t> limit) = 0;
   virtual void set_provisioned(const std::shared_ptr<const dispatch::Target>& target, std::uint32_t count) = 0;
   [[nodiscard]] virtual dispatch::ProvisionedState provisioned(const dispatch::Target& target) const = 0;
+  virtual void set_snap_start(const std::shared_ptr<const dispatch::Target>& target,
+                              dispatch::SnapshotOrigin origin) = 0;
+  [[nodiscard]] virtual dispatch::SnapshotState snapshot(const dispatch::Target& target) const = 0;
 };
 
 class DispatcherInvoker final : public Invoker {
@@ -43,6 +46,12 @@ class DispatcherInvoker final : public Invoker {
   }
   [[nodiscard]] dispatch::ProvisionedState provisioned(const dispatch::Target& target) const override {
     return dispatcher_.provisioned(target);
+  }
+  void set_snap_start(const std::shared_ptr<const dispatch::Target>& target, dispatch::SnapshotOrigin origin) override {
+    dispatcher_.set_snap_start(target, origin);
+  }
+  [[nodiscard]] dispatch::SnapshotState snapshot(const dispatch::Target& target) const override {
+    return dispatcher_.snapshot(target);
   }
 
  private:

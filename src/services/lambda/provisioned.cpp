@@ -94,6 +94,10 @@ Awaitable<aws::ApiResult<wire::DeleteProvisionedConcurrencyConfig::Response>> de
 
 // What stands against it in the record as it is.
 aws::ApiResult<void> check_put(const FunctionRecord& function, const std::string& qualifier, std::int32_t count) {
+  const auto* version = find_version(function, qualifier);
+  if (version != nullptr && version->config.SnapStart && version->config.SnapStart->ApplyOn == "PublishedVersions") {
+    return refuse_parameter("Provisioned Concurrency is not supported for functions enabled with SnapStart.");
+  }
   const auto alias = function.aliases.find(qualifier);
   if (alias != function.aliases.end()) {
     const auto& routing = alias->second.RoutingConfig;

@@ -59,6 +59,7 @@ Awaitable<Result<void>> Tables::load() {
     if (page->size() < kPage) break;
     after = page->back().key;
   }
+  loaded_ = true;
   co_return Result<void>();
 }
 
@@ -173,6 +174,8 @@ TargetPtr Tables::make_target(const FunctionRecord& record, const VersionRecord&
     if (logging.SystemLogLevel == "DEBUG") target->logs.system_level = dispatch::SystemLogLevel::kDebug;
     if (logging.SystemLogLevel == "WARN") target->logs.system_level = dispatch::SystemLogLevel::kWarn;
   }
+  const bool published = config.Version.value_or(std::string(kLatest)) != kLatest;
+  target->snap_start = published && config.SnapStart && config.SnapStart->ApplyOn == "PublishedVersions";
   const auto network = tag_value(record.tags, kNetworkTag);
   // A record of an earlier version may hold what is refused today: then nothing is let through.
   if (!network.empty()) {
@@ -247,6 +250,12 @@ void Tables::install(const std::string& key, FunctionPtr record, store::Revision
     const auto count = kept.find(version);
     if (count != kept.end()) invoker_.set_provisioned(target, count->second);
     if (count == kept.end() && kept_before.contains(version)) invoker_.set_provisioned(target, 0);
+    const auto before = old.targets.find(version);
+    const bool is_new = before == old.targets.end() || before->second->generation != target->generation;
+    if (target->snap_start && is_new) {
+      invoker_.set_snap_start(target,
+                              loaded_ ? dispatch::SnapshotOrigin::kPublished : dispatch::SnapshotOrigin::kLoaded);
+    }
   }
   if (now && on_change_) on_change_(*now);
 }

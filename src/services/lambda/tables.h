@@ -86,6 +86,7 @@ class Tables {
   store::KeyValue& store_;
   Invoker& invoker_;
   std::string code_directory_;
+  bool loaded_ = false;  // set once, by load()
   std::function<void(const FunctionRecord&)> on_change_;
   mutable std::mutex mutex_;
   std::map<std::string, InstalledFunction> functions_;  // by key

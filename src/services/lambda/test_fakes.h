@@ -127,6 +127,14 @@ class FakeInvoker final : public Invoker {
     const std::uint32_t count = found == kept.end() ? 0 : found->second;
     return {.allocated = count, .available = count, .failed = false};
   }
+  std::map<std::string, dispatch::SnapshotOrigin> snapshots;  // by version
+  dispatch::SnapshotState snapshot_state;
+  void set_snap_start(const std::shared_ptr<const dispatch::Target>& to, dispatch::SnapshotOrigin origin) override {
+    snapshots[to->version] = origin;
+  }
+  [[nodiscard]] dispatch::SnapshotState snapshot(const dispatch::Target& to) const override {
+    return snapshots.contains(to.version) ? snapshot_state : dispatch::SnapshotState();
+  }
 };
 
 class FakeRequest final : public http::Request {

@@ -19,6 +19,8 @@ VersionRecord publish(FunctionRecord& function, const std::optional<std::string>
   version.config.RevisionId = uuid4();
   version.config.LastModified = iso8601_millis_offset(clock.now());
   if (description) version.config.Description = description;
+  auto& snap_start = version.config.SnapStart;
+  if (snap_start && snap_start->ApplyOn == "PublishedVersions") snap_start->OptimizationStatus = "On";
   function.versions[id] = version;
   return version;
 }
@@ -47,7 +49,7 @@ Awaitable<aws::ApiResult<wire::FunctionConfiguration>> publish_version(Core& cor
   auto changed = co_await core.tables.change(found->place, found->name.name, std::move(missing), std::move(edit));
   if (!changed) co_return std::unexpected(std::move(changed.error()));
   const auto& newest = *(*changed)->versions.rbegin();
-  co_return shown(**changed, newest.second, std::to_string(newest.first));
+  co_return shown_now(core, **changed, newest.second, std::to_string(newest.first));
 }
 
 Awaitable<aws::ApiResult<wire::ListVersionsByFunctionResponse>> list_versions(

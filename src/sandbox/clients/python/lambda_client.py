@@ -367,6 +367,20 @@ class LoggingHook:
         return spec
 
 
+class HooksModule:
+    """Finds snapshot_restore_py beside this file, where no package brings its own. The folder itself is no place of imports."""
+
+    def __init__(self, folder):
+        self.file = f"{folder}/snapshot_restore_py.py"
+
+    def find_spec(self, name, path=None, target=None):
+        if name != "snapshot_restore_py":
+            return None
+        import _frozen_importlib_external
+
+        return _frozen_importlib_external.spec_from_file_location(name, self.file)
+
+
 def set_up_process():
     """The search path, standard output and names that functions expect."""
     task_root = os.environ.get("LAMBDA_TASK_ROOT", "/var/task")
@@ -377,6 +391,7 @@ def set_up_process():
     # The distribution's own packages come last, where Lambda has the ones it brings along.
     extra = [f"{sys.prefix}/lib/{version}/site-packages", "/usr/lib/python3/dist-packages"]
     sys.path[:] = first + rest + [p for p in extra if p not in rest and os.path.isdir(p)]
+    sys.meta_path.append(HooksModule(own_folder))
     # The interpreter is started without the module site, which defines these two.
     if not hasattr(builtins, "exit"):
         builtins.exit = builtins.quit = sys.exit
@@ -440,7 +455,7 @@ def post_error(client, path, error):
     import json
 
     body = json.dumps(error).encode("ascii")
-    then = "" if path.startswith("init/") else THEN_NEXT
+    then = THEN_NEXT if path.startswith("invocation/") else ""
     header_type = error["errorType"].encode("ascii", "replace").decode().replace("\r", " ").replace("\n", " ")
     headers = f"Content-Type: application/json\r\n{then}Lambda-Runtime-Function-Error-Type: {header_type}\r\n"
     return answered(client, path, headers, body)
@@ -451,6 +466,40 @@ def answered(client, path, headers, body):
     reply = client.request("POST", path, headers, body)
     check(reply[0], path)
     return reply if EVENT in reply[1] else None
+
+
+def fail_start(client, path, error, status):
+    log_error(error)
+    sys.stdout.flush()
+    post_error(client, path, error)
+    sys.exit(status)
+
+
+def hook_error(error_type, exception):
+    error = error_object(exception, None)
+    return {**error, "errorType": error_type, "errorMessage": f"{error['errorType']}: {error['errorMessage']}"}
+
+
+def rest_until_restored(client):
+    """With SnapStart: the function is initialised now, and goes on when an invocation needs it.
+
+    The process that rests is the one that goes on; only one that never imported the module of hooks has none.
+    """
+    hooks = sys.modules.get("snapshot_restore_py")
+    try:
+        for func, args, kwargs in reversed(hooks.get_before_snapshot() if hooks else ()):
+            func(*args, **kwargs)
+    except Exception as e:
+        fail_start(client, "init/error", hook_error("Runtime.BeforeSnapshotError", e), 64)
+    sys.stdout.flush()
+    status, _, _ = client.request("GET", "restore/next")
+    if status != 200:
+        sys.exit(1)
+    try:
+        for func, args, kwargs in hooks.get_after_restore() if hooks else ():
+            func(*args, **kwargs)
+    except Exception as e:
+        fail_start(client, "restore/error", hook_error("Runtime.AfterRestoreError", e), 65)
 
 
 def main():
@@ -465,11 +514,9 @@ def main():
     try:
         handler = load_handler(os.environ.get("_HANDLER", ""))
     except Exception as e:
-        error = error_object(e, None)
-        log_error(error)
-        sys.stdout.flush()
-        post_error(client, "init/error", error)
-        sys.exit(1)
+        fail_start(client, "init/error", error_object(e, None), 1)
+    if os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start":
+        rest_until_restored(client)
 
     encoder = lambda_json.Encoder()
     event = None
