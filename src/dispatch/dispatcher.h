@@ -107,7 +107,7 @@ class Dispatcher {
   [[nodiscard]] ProvisionedState provisioned(const Target& target) const;
 
   // Keeps initialised instances of the target, which are not at work until an invocation finds no other one free; a
-  // drain of its generation ends it. They are made two at a time, from memory that nobody else asks for.
+  // drain of its generation ends it. They are made two at a time.
   void set_snap_start(const std::shared_ptr<const Target>& target, SnapshotOrigin origin);
   [[nodiscard]] SnapshotState snapshot(const Target& target) const;
 

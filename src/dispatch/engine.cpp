@@ -62,14 +62,6 @@ void Engine::invocation_ended() {
   if (running_.fetch_sub(1) == 1) quiet.notify();
 }
 
-bool Engine::reserve_free_memory(std::uint64_t mb) {
-  std::uint64_t used = memory_used_mb_.load();
-  while (used + mb <= memory_budget_mb_) {
-    if (memory_used_mb_.compare_exchange_weak(used, used + mb)) return true;
-  }
-  return false;
-}
-
 bool Engine::begin_preparation(const std::shared_ptr<FunctionPool>& pool) {
   std::lock_guard lock(preparations_mutex_);
   if (preparations_ < kMostPreparations) {
@@ -95,7 +87,7 @@ void Engine::end_preparation() {
   if (next && !stopping) reactors.next().post([next] { next->prepare(); });
 }
 
-bool Engine::reserve_memory(std::uint64_t mb) {
+bool Engine::reserve_memory(std::uint64_t mb, SteadyTime idle_before) {
   for (;;) {
     std::uint64_t used = memory_used_mb_.load();
     // A function larger than the whole budget still runs, alone.
@@ -103,7 +95,7 @@ bool Engine::reserve_memory(std::uint64_t mb) {
       if (memory_used_mb_.compare_exchange_weak(used, used + mb)) return true;
     }
     std::shared_ptr<FunctionPool> oldest_pool;
-    SteadyTime oldest = SteadyTime::max();
+    SteadyTime oldest = idle_before;
     for (const auto& pool : pools()) {
       const auto since = pool->oldest_idle();
       if (since && *since < oldest) {

@@ -52,10 +52,10 @@ class Engine : public std::enable_shared_from_this<Engine> {
   [[nodiscard]] std::uint64_t running() const { return running_.load(); }
 
   // Takes `mb` of the budget, retiring the instances that were idle longest where it must. False: nothing is idle.
-  bool reserve_memory(std::uint64_t mb);
+  bool reserve_memory(std::uint64_t mb) { return reserve_memory(mb, SteadyTime::max()); }
   void release_memory(std::uint64_t mb);
-  // The same where nothing has to be retired for it.
-  bool reserve_free_memory(std::uint64_t mb);
+  // The same, retiring only what has been idle since before that time.
+  bool reserve_memory(std::uint64_t mb, SteadyTime idle_before);
   // A pool that could not start an instance for want of memory; tried again when an instance is idle or gone.
   void starve(const std::shared_ptr<FunctionPool>& pool);
   void retry_starved();

@@ -123,6 +123,7 @@ class FunctionPool : public std::enable_shared_from_this<FunctionPool> {
   [[nodiscard]] bool wants_prepared(const Generation& generation) const;
   [[nodiscard]] std::shared_ptr<const Target> next_to_prepare() const;
   bool begin_prepared(const Target& target);
+  [[nodiscard]] SteadyTime retire_for_preparation(const Target& target) const;
   void no_memory_to_prepare(const Target& target);
   void launch(const std::shared_ptr<const Target>& target, Reactor& reactor, StartReason reason);
   bool end_start(Generation& generation, PoolRecord& record);

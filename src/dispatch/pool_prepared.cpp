@@ -12,6 +12,7 @@ namespace {
 constexpr std::chrono::seconds kFirstBackOff{30};
 constexpr std::uint32_t kMostDoublings = 7;  // about an hour
 constexpr std::chrono::seconds kMemoryBackOff{30};
+constexpr std::chrono::seconds kRetireIdle{60};
 
 }  // namespace
 
@@ -66,6 +67,15 @@ bool FunctionPool::begin_prepared(const Target& target) {
   return true;
 }
 
+// What goes for it where memory is short: for the first of a version whatever was idle longest, as for an invocation,
+// since somebody waits for it; for a further one only what has not been of use for a while.
+SteadyTime FunctionPool::retire_for_preparation(const Target& target) const {
+  std::lock_guard lock(mutex_);
+  const auto found = generations_.find(target.generation);
+  const bool first = found != generations_.end() && !found->second.snapshots.settled;
+  return first ? SteadyTime::max() : engine_.clock.steady_now() - kRetireIdle;
+}
+
 void FunctionPool::no_memory_to_prepare(const Target& target) {
   std::lock_guard lock(mutex_);
   const auto found = generations_.find(target.generation);
@@ -80,7 +90,8 @@ void FunctionPool::prepare() {
   while (const auto target = next_to_prepare()) {
     if (!engine_.begin_preparation(shared_from_this())) return;
     // The memory comes first: a waiter that sees an instance being started counts on it.
-    const bool memory = engine_.reserve_free_memory(target->memory_mb);
+    const SteadyTime idle_before = retire_for_preparation(*target);
+    const bool memory = engine_.reserve_memory(target->memory_mb, idle_before);
     if (!memory) no_memory_to_prepare(*target);
     if (memory && begin_prepared(*target)) {
       launch(target, engine_.reactors.next(), StartReason::kPrepared);

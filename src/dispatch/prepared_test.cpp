@@ -265,6 +265,21 @@ TEST(Prepared, GivesItsMemoryToWhoeverNeedsIt) {
   world.clock.advance(seconds(1));
   EXPECT_EQ(world.invoke_now(third, "2").payload, "2");
   EXPECT_EQ(count(world, "prepared"), 0U);
+  // It does not come back while the others are of use.
+  world.clock.advance(seconds(30));
+  world.until([&] { return world.states() == "idle,idle"; });
+  EXPECT_EQ(world.launcher.started_count, 3);
+}
+
+TEST(Prepared, TheFirstOneOfAVersionTakesTheMemoryOfWhatWasIdleLongest) {
+  DispatcherSettings settings;
+  settings.memory_budget_mb = 128;
+  World world(rest_and_echo, settings);
+  auto other = world.target("other");
+  other->snap_start = true;
+  EXPECT_EQ(world.invoke_now(other, "1").payload, "1");
+  publish(world, snapped(world));
+  world.until([&] { return world.states() == "prepared"; });
 }
 
 TEST(Prepared, WhatHasNoSnapshotMayNotAskForIt) {
