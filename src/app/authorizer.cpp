@@ -150,13 +150,23 @@ std::vector<std::string> fill_resource(const aws::CallContext& context, const ia
   return {out.empty() ? "*" : out};
 }
 
+bool is_arn_text(const json::value& value) {
+  return value.is_string() && std::string_view(value.get_string()).starts_with("arn:");
+}
+
 // Every role that a request hands to a service, wherever it stands in it.
 void collect_roles(const json::value& value, std::vector<std::string>& out) {
   if (value.is_object()) {
+    // A patch operation names the member that it sets.
+    const auto path = get_string(value, "path");
+    if (path == "/credentials" || path == "/authorizerCredentials") {
+      if (const auto role = get_string(value, "value"); !role.empty()) out.emplace_back(role);
+    }
     for (const auto& inner : value.get_object()) {
       const std::string_view name(inner.key());
-      const bool role =
-          name == "Role" || name == "RoleArn" || name == "CredentialsArn" || name == "AuthorizerCredentialsArn";
+      bool role = name == "Role" || name == "RoleArn" || name == "CredentialsArn" || name == "AuthorizerCredentialsArn";
+      // Of REST APIs; these names stand elsewhere, too.
+      if (name == "credentials" || name == "authorizerCredentials") role = is_arn_text(inner.value());
       if (role && inner.value().is_string()) {
         out.emplace_back(inner.value().get_string());
       } else {
@@ -366,7 +376,7 @@ std::optional<aws::ApiError> Authorizer::check(const aws::CallContext& context, 
   using Kind = identity::Caller::Kind;
   // The root user may do everything in its account; a resource of another account is found by the service itself.
   if (context.who && context.who->caller.kind == Kind::kRoot) return std::nullopt;
-  const auto* entry = find_action(service.signing_name, operation.name);
+  const auto* entry = find_action(service.name, operation.name);
   if (entry == nullptr) {
     return denied(fmt::format("User: {} is not authorized to perform: {}:{}", context.principal.arn,
                               service.signing_name, operation.name));

@@ -149,6 +149,17 @@ void Front::add_service(const std::string& signing_name, const aws::Service& ser
   services_[signing_name] = &service;
 }
 
+void Front::add_service_below(const std::string& signing_name, std::string path, const aws::Service& service) {
+  services_below_[signing_name] = Below{.path = std::move(path), .service = &service};
+}
+
+const aws::Service* Front::service_of(std::string_view signing_name, std::string_view path) const {
+  const auto below = services_below_.find(signing_name);
+  if (below != services_below_.end() && path.starts_with(below->second.path)) return below->second.service;
+  const auto found = services_.find(signing_name);
+  return found == services_.end() ? nullptr : found->second;
+}
+
 void Front::add_open_door(OpenDoor door) { open_doors_.push_back(std::move(door)); }
 
 Awaitable<void> Front::handle(http::Request& request, http::ResponseWriter& response) {
@@ -182,14 +193,14 @@ const Front::OpenDoor* Front::open_door(const http::RequestHead& head) const {
 
 Awaitable<void> Front::refuse(const http::RequestHead& head, http::ResponseWriter& response, const aws::ApiError& error,
                               std::string request_id) {
-  const auto service = services_.find(aws::claimed_service(head));
+  const auto* service = service_of(aws::claimed_service(head), head.path());
   http::Response answer;
-  if (service == services_.end()) {
+  if (service == nullptr) {
     answer = aws::error_without_service(head, error, request_id);
   } else {
     aws::CallContext context;
     context.request_id = std::move(request_id);
-    answer = service->second->error_response(context, head, error);
+    answer = service->error_response(context, head, error);
   }
   // A peer that has gone is no concern of ours here.
   std::ignore = co_await response.send(std::move(answer));
@@ -244,6 +255,7 @@ gateway::SignedAnswer Front::check_signed(const gateway::SignedRequest& request)
     answer.reason = "the signature is for another service";
     return answer;
   }
+  answer.authenticated = true;
   aws::CallContext context;
   context.principal = verified->caller.principal;
   context.region = verified->caller.region;
@@ -413,8 +425,8 @@ Awaitable<void> Front::handle_api(http::Request& request, http::ResponseWriter& 
     }
     co_return;
   }
-  const auto service = services_.find(caller.service);
-  if (service == services_.end()) {
+  const auto* service = service_of(caller.service, request.head.path());
+  if (service == nullptr) {
     const aws::ApiError error = unknown_service(caller.service);
     co_await refuse(request.head, response, error, request_id);
     co_return;
@@ -426,7 +438,7 @@ Awaitable<void> Front::handle_api(http::Request& request, http::ResponseWriter& 
   context.authorize = &authorize;
   context.path = request.head.path();
   context.response = &response;
-  co_await service->second->serve(context, request, std::move(authenticated->body), response);
+  co_await service->serve(context, request, std::move(authenticated->body), response);
 }
 
 }  // namespace mayfly::app

@@ -50,6 +50,8 @@ class Front {
   // Bound once, before the first request.
   void add_open_door(OpenDoor door);
   void add_service(const std::string& signing_name, const aws::Service& service);
+  // Another one of the same signing name: what its paths begin with tells them apart ("/v2/").
+  void add_service_below(const std::string& signing_name, std::string path, const aws::Service& service);
 
   // `service` as in its ARNs.
   void add_resource_policies(std::string service, Authorizer::ResourcePolicies policies) {
@@ -88,6 +90,8 @@ class Front {
   Awaitable<void> refuse(const http::RequestHead& head, http::ResponseWriter& response, const aws::ApiError& error,
                          std::string request_id);
   Awaitable<void> explain(const http::RequestHead& head, http::ResponseWriter& response, std::string request_id);
+  // Null where nobody serves it.
+  [[nodiscard]] const aws::Service* service_of(std::string_view signing_name, std::string_view path) const;
   [[nodiscard]] const OpenDoor* open_door(const http::RequestHead& head) const;
   // Mayfly's own API: what changes something and what is refused is recorded like any other call.
   Awaitable<void> record_own(const aws::CallContext& context, const http::RequestHead& head,
@@ -105,6 +109,11 @@ class Front {
   gateway::Gateway* gateway_ = nullptr;
   Authorizer authorizer_;
   std::map<std::string, const aws::Service*, std::less<>> services_;
+  struct Below {
+    std::string path;
+    const aws::Service* service;
+  };
+  std::map<std::string, Below, std::less<>> services_below_;
   std::vector<OpenDoor> open_doors_;
   aws::Auditor* audit_ = nullptr;
 };

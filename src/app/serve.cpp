@@ -37,6 +37,7 @@
 #include "sandbox/launcher.h"
 #include "sandbox/network_policy.h"
 #include "sandbox/runtimes.h"
+#include "services/apigateway/apigateway.h"
 #include "services/apigatewayv2/apigatewayv2.h"
 #include "services/audit/audit.h"
 #include "services/events/events.h"
@@ -128,6 +129,7 @@ class World {
   std::unique_ptr<sns::Sns> sns_;
   std::unique_ptr<gateway::Gateway> gateway_;
   std::unique_ptr<apigatewayv2::ApiGateway> api_gateway_;
+  std::unique_ptr<apigateway::RestApis> rest_apis_;
   std::unique_ptr<OwnApi> own_api_;
   std::unique_ptr<Front> front_;
   std::atomic<Front*> platform_{nullptr};  // read by instances, which may start before the server listens
@@ -313,7 +315,8 @@ std::vector<std::pair<std::string, Authorizer::ResourcePolicies>> World::resourc
   return {{"lambda", [this](std::string_view arn) { return lambda_->resource_policy(arn); }},
           {"sqs", [this](std::string_view arn) { return sqs_->resource_policy(arn); }},
           {"sns", [this](std::string_view arn) { return sns_->resource_policy(arn); }},
-          {"events", [this](std::string_view arn) { return events_->resource_policy(arn); }}};
+          {"events", [this](std::string_view arn) { return events_->resource_policy(arn); }},
+          {"execute-api", [this](std::string_view arn) { return rest_apis_->resource_policy(arn); }}};
 }
 
 void World::decide_deliveries() {
@@ -333,6 +336,7 @@ void World::make_gateway() {
   gateway_ = std::make_unique<gateway::Gateway>(clock_, gateway_ports(parts));
   iam_->verify_tokens_by(gateway_->issuers());
   api_gateway_ = std::make_unique<apigatewayv2::ApiGateway>(store_->key_value(), time(), *gateway_);
+  rest_apis_ = std::make_unique<apigateway::RestApis>(secrets_->records(), time(), *gateway_);
 }
 
 // Delivery starts when every target is there, and whoever hands events over to it starts after it.
@@ -343,6 +347,7 @@ Awaitable<Result<void>> World::load_services() {
   if (loaded) loaded = co_await sqs_->load();
   if (loaded) loaded = co_await sns_->load();
   if (loaded) loaded = co_await api_gateway_->load();
+  if (loaded) loaded = co_await rest_apis_->load();
   if (loaded) loaded = co_await secrets_->load();
   if (loaded) loaded = co_await delivery_->start();
   if (loaded) events_->start(reactors_->at(0));
@@ -379,7 +384,8 @@ Result<void> World::listen() {
   front_->add_service("scheduler", scheduler_->service());
   front_->add_service("sqs", sqs_->service());
   front_->add_service("sns", sns_->service());
-  front_->add_service("apigateway", api_gateway_->service());
+  front_->add_service("apigateway", rest_apis_->service());
+  front_->add_service_below("apigateway", "/v2/", api_gateway_->service());
   front_->set_gateway(*gateway_);
   secrets_->serve_at(*front_, reactors_->at(0));
   front_->add_service("cloudtrail", audit_->service());
@@ -388,7 +394,6 @@ Result<void> World::listen() {
       {.is_for = &sns::Sns::is_open, .serve = [this](http::Request& request, http::ResponseWriter& response) {
          return sns_->serve_open(request, response);
        }});
-  front_->add_service("sqs", sqs_->service());
   platform_ = front_.get();
   server_ = std::make_unique<http::Server>(
       *reactors_, http::ServerLimits{},
@@ -461,7 +466,7 @@ void World::stop() {
   }
   pool_.reset();
   if (reactors_) reactors_->stop();
-  api_gateway_.reset();
+  rest_apis_.reset(), api_gateway_.reset();
   gateway_.reset();
   events_.reset();
   scheduler_.reset();

@@ -9,7 +9,8 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "gateway/gateway.h"
-#include "identity/policy_decision.h"
+#include "gateway/rest_payload.h"
+#include "gateway/rest_policy.h"
 
 namespace mayfly::gateway {
 namespace {
@@ -104,19 +105,12 @@ std::string authorizer_event_v1(const Exchange& exchange, const std::string& arn
   return to_json(event);
 }
 
-// Does the policy that an authorizer's function answered allow execute-api:Invoke on this request?
-bool policy_allows(const std::string& text, const std::string& arn) {
-  auto policy = identity::Policy::parse(text, identity::PolicyKind::kIdentity, identity::Policy::kLongest);
-  if (!policy) return false;
-  identity::Question question;
-  question.caller.kind = identity::Caller::Kind::kUser;  // whoever the policy is for
-  question.caller.account = question.resource_account = "000000000000";
-  question.action = "execute-api:Invoke";
-  question.resource = arn;
-  const identity::NamedPolicy named{.name = "the authorizer's policy", .policy = std::move(*policy)};
-  identity::Policies policies;
-  policies.identity = {&named, 1};
-  return identity::decide(question, policies).allowed;
+// What authorizers of an API may be asked about: "TOKEN" is given the one value that it is named after.
+std::string authorizer_event(const Exchange& exchange, const Authorizer& authorizer, const std::string& arn,
+                             const Asked& asked) {
+  if (authorizer.is_token) return token_event(arn, asked.values.empty() ? std::string() : asked.values.front());
+  if (exchange.api->is_rest) return rest_authorizer_event(exchange, arn);
+  return authorizer.format_v1 ? authorizer_event_v1(exchange, arn, asked) : authorizer_event_v2(exchange, arn, asked);
 }
 
 }  // namespace
@@ -182,6 +176,17 @@ Gateway::Verdict Gateway::authorize_signature(Exchange& exchange) const {
                               .source_ip = exchange.event.source_ip,
                               .tls = exchange.event.tls};
   auto answer = ports_.check_signature(request);
+  if (!answer.allowed && exchange.api->is_rest) {
+    const auto& head = exchange.event.head;
+    const bool unsigned_request =
+        head.headers.get("Authorization").empty() && !query_value(head.query(), "X-Amz-Signature");
+    auto refusal = rest_refusal(unsigned_request       ? "MISSING_AUTHENTICATION_TOKEN"
+                                : answer.authenticated ? "ACCESS_DENIED"
+                                                       : "INVALID_SIGNATURE",
+                                answer.reason);
+    if (answer.authenticated) refusal.text = std::move(answer.reason);
+    return refusal;
+  }
   if (!answer.allowed) {
     return Refusal{.status = 403, .message = "Forbidden", .reason = std::move(answer.reason), .headers = {}};
   }
@@ -217,9 +222,15 @@ Awaitable<Gateway::Verdict> Gateway::authorize_token(Exchange& exchange) {
 
 Gateway::Verdict Gateway::apply(Exchange& exchange, const Authorization& authorization) const {
   // A policy is kept and decided anew for each route; a simple answer holds for every route it is cached for.
-  const bool allowed = authorization.by_policy ? policy_allows(authorization.policy, exchange.arn(exchange.resource))
-                                               : authorization.allowed;
-  if (!allowed) return Refusal{.status = 403, .message = "Forbidden", .reason = "the authorizer denies", .headers = {}};
+  identity::Decision decision;
+  decision.allowed = authorization.allowed;
+  if (authorization.by_policy) decision = decide_by_authorizer(exchange, authorization.policy);
+  if (!decision.allowed) {
+    Refusal denied{.status = 403, .message = "Forbidden", .reason = "the authorizer denies", .headers = {}};
+    if (decision.explicitly) denied.text = "User is not authorized to access this resource with an explicit deny";
+    return denied;
+  }
+  exchange.usage_key = authorization.usage_key;
   exchange.event.authorizer["lambda"] = authorization.context;
   return std::nullopt;
 }
@@ -227,7 +238,9 @@ Gateway::Verdict Gateway::apply(Exchange& exchange, const Authorization& authori
 Awaitable<Gateway::Verdict> Gateway::authorize_by_function(Exchange& exchange) {
   const auto authorizer = exchange.route->authorizer;
   const auto asked = ask(*authorizer, exchange);
-  if (!asked.complete) {
+  const bool malformed = authorizer->is_token && authorizer->is_valid_token && !asked.values.empty() &&
+                         !authorizer->is_valid_token(asked.values.front());
+  if (!asked.complete || malformed) {
     co_return Refusal{
         .status = 401, .message = "Unauthorized", .reason = "an identity source is missing", .headers = {}};
   }
@@ -253,11 +266,11 @@ Awaitable<Gateway::Verdict> Gateway::authorize_by_function(Exchange& exchange) {
   call.credentials_arn = authorizer->credentials_arn;
   call.request_id = uuid4();  // an invocation of its own
   const auto arn = exchange.arn(exchange.resource);
-  call.payload =
-      authorizer->format_v1 ? authorizer_event_v1(exchange, arn, asked) : authorizer_event_v2(exchange, arn, asked);
+  call.payload = authorizer_event(exchange, *authorizer, arn, asked);
   constexpr std::chrono::milliseconds kTimeout{10'000};
   auto result = co_await invoke(std::move(call), kTimeout);
   Refusal broken{.status = 500, .message = "Internal Server Error", .reason = "", .headers = {}};
+  broken.type = "AUTHORIZER_FAILURE";
   if (!result) {
     broken.reason = std::move(result.error().message);
     co_return broken;
@@ -286,6 +299,7 @@ Awaitable<Gateway::Verdict> Gateway::authorize_by_function(Exchange& exchange) {
     }
     authorization.by_policy = true;
     authorization.policy = to_json(*policy);
+    authorization.usage_key = get_string(*document, "usageIdentifierKey");
   }
   if (const auto* context = find(*document, "context"); context != nullptr && context->is_object()) {
     authorization.context = context->get_object();

@@ -24,17 +24,25 @@ std::string iam_member(const Exchange& exchange, std::string_view member) {
   return iam == nullptr ? std::string() : std::string(get_string(*iam, member));
 }
 
+std::string error_message(const Exchange& exchange) {
+  return exchange.shown_error.empty() ? exchange.error : exchange.shown_error;
+}
+
 constexpr std::array kVariables = {
     Variable{"accountId", [](const Exchange& x) { return x.event.account; }},
     Variable{"apiId", [](const Exchange& x) { return x.event.api_id; }},
     Variable{"authorizer.error", [](const Exchange& x) { return x.authorizer_error; }},
     Variable{"domainName", [](const Exchange& x) { return x.event.domain; }},
     Variable{"domainPrefix", [](const Exchange& x) { return x.event.domain_prefix; }},
-    Variable{"error.message", [](const Exchange& x) { return x.error; }},
-    Variable{"error.messageString", [](const Exchange& x) { return "\"" + x.error + "\""; }},
+    Variable{"deploymentId",
+             [](const Exchange& x) { return x.stage && x.stage->rest ? x.stage->rest->deployment_id : std::string(); }},
+    Variable{"error.message", [](const Exchange& x) { return error_message(x); }},
+    Variable{"error.messageString", [](const Exchange& x) { return to_json(json::value(error_message(x))); }},
+    Variable{"error.responseType", [](const Exchange& x) { return x.shown_type; }},
     Variable{"extendedRequestId", [](const Exchange& x) { return x.event.request_id; }},
     Variable{"httpMethod", [](const Exchange& x) { return x.event.head.method; }},
     Variable{"identity.accountId", [](const Exchange& x) { return iam_member(x, "accountId"); }},
+    Variable{"identity.apiKeyId", [](const Exchange& x) { return x.api_key_id; }},
     Variable{"identity.caller", [](const Exchange& x) { return iam_member(x, "callerId"); }},
     Variable{"identity.sourceIp", [](const Exchange& x) { return x.event.source_ip; }},
     Variable{"identity.user", [](const Exchange& x) { return iam_member(x, "userId"); }},
@@ -53,6 +61,8 @@ constexpr std::array kVariables = {
     Variable{"requestId", [](const Exchange& x) { return x.event.request_id; }},
     Variable{"requestTime", [](const Exchange& x) { return event_time(x.event.now); }},
     Variable{"requestTimeEpoch", [](const Exchange& x) { return millis_text(x.event.now.time_since_epoch()); }},
+    Variable{"resourceId", [](const Exchange& x) { return x.route == nullptr ? std::string() : x.route->resource_id; }},
+    Variable{"resourcePath", [](const Exchange& x) { return x.route == nullptr ? std::string() : x.route->key.path; }},
     Variable{"responseLatency", [](const Exchange& x) { return millis_text(x.latency); }},
     Variable{"responseLength", [](const Exchange& x) { return std::to_string(x.response.body.size()); }},
     Variable{"routeKey", [](const Exchange& x) { return x.event.route_key; }},

@@ -22,6 +22,12 @@ struct Exchange {
   std::string route_resource;    // the same with the route's path
   http::Response response;
   std::string error;  // what the answer does not tell
+  // Of REST APIs: what an answer of the gateway itself tells, and its type ("THROTTLED").
+  std::string shown_error;
+  std::string shown_type;
+  std::string path_in_stage;  // "/pets/1" of "/dev/pets/1", still escaped
+  std::string usage_key;      // an API key that an authorizer named
+  std::string api_key_id;     // of the caller
   std::chrono::microseconds integration_latency{0};
   std::chrono::microseconds latency{0};
   int integration_status = 0;

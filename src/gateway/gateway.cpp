@@ -9,6 +9,7 @@
 #include "base/encoding.h"
 #include "base/ids.h"
 #include "base/log.h"
+#include "gateway/rest_answers.h"
 
 namespace mayfly::gateway {
 namespace {
@@ -146,11 +147,36 @@ std::optional<Gateway::Place> Gateway::place_of(std::string_view host, std::stri
 
 void Gateway::refuse(Exchange& exchange, const Refusal& refusal) {
   exchange.response = http::Response();
-  exchange.response.head.status = refusal.status;
-  exchange.response.head.headers.set("Content-Type", "application/json");
-  for (const auto& [name, value] : refusal.headers) exchange.response.head.headers.set(name, value);
-  exchange.response.body = message_body(refusal.message);
   exchange.error = refusal.reason.empty() ? refusal.message : refusal.reason;
+  if (exchange.api && exchange.api->is_rest) {
+    answer_as_rest(exchange, refusal.type.empty() ? rest_type(refusal.status) : refusal.type, refusal.text);
+  } else {
+    exchange.response.head.status = refusal.status;
+    exchange.response.head.headers.set("Content-Type", "application/json");
+    exchange.response.body = message_body(refusal.message);
+  }
+  for (const auto& [name, value] : refusal.headers) exchange.response.head.headers.set(name, value);
+}
+
+Gateway::Refusal Gateway::rest_refusal(std::string_view type, std::string reason) {
+  const auto& answer = rest_answer(type);
+  return Refusal{.status = answer.status,
+                 .message = std::string(answer.message),
+                 .reason = std::move(reason),
+                 .headers = {},
+                 .type = std::string(type),
+                 .text = {}};
+}
+
+Gateway::Refusal Gateway::no_place(std::string_view host, Exchange& exchange) const {
+  {
+    const std::shared_lock lock(mutex_);
+    const auto found = apis_.find(to_lower(api_of(without_port(host))));
+    if (found != apis_.end() && found->second->is_rest) exchange.api = found->second;
+  }
+  constexpr std::string_view kReason = "no such API or stage";
+  if (exchange.api) return rest_refusal("INVALID_API_KEY", std::string(kReason));  // Forbidden, as documented
+  return Refusal{.status = 404, .message = "Not Found", .reason = std::string(kReason), .headers = {}};
 }
 
 Gateway::Verdict Gateway::begin(Exchange& exchange, const Place& place) const {
@@ -161,6 +187,7 @@ Gateway::Verdict Gateway::begin(Exchange& exchange, const Place& place) const {
   event.account = place.api->account;
   event.stage = place.stage->name;
   event.stage_variables = place.stage->variables;
+  exchange.path_in_stage = place.path;
   const auto path = split_path(place.path);
   if (!path) return Refusal{.status = 400, .message = "Bad Request", .reason = "the path is not taken"};
   auto match = place.stage->table.find(event.head.method, *path);
@@ -175,6 +202,7 @@ Gateway::Verdict Gateway::begin(Exchange& exchange, const Place& place) const {
     exchange.resource = event.head.method + place.path;
     exchange.route_resource = event.head.method + exchange.route->key.path;
   }
+  if (exchange.route->has_no_method) return rest_refusal("MISSING_AUTHENTICATION_TOKEN", "the path has no such method");
   return std::nullopt;
 }
 
@@ -195,6 +223,7 @@ Gateway::Verdict Gateway::throttle(const Exchange& exchange) const {
 Awaitable<void> Gateway::answer(Exchange& exchange, const Place& place, http::Request& request) {
   auto refusal = begin(exchange, place);
   if (!refusal) refusal = throttle(exchange);
+  if (!refusal) refusal = check_policy(exchange);
   const bool is_signed = exchange.route != nullptr && exchange.route->access == Route::Access::kIam;
   // Who is refused by a header alone need not send a body; a signature covers it.
   if (!refusal && !is_signed) refusal = co_await authorize(exchange);
@@ -234,7 +263,7 @@ Awaitable<void> Gateway::serve(http::Request& request, http::ResponseWriter& res
   const auto place = place_of(event.domain, event.path);
   const auto* cors = place && place->stage->cors ? &*place->stage->cors : nullptr;
   if (!place) {
-    const Refusal unknown{.status = 404, .message = "Not Found", .reason = "no such API or stage", .headers = {}};
+    const auto unknown = no_place(event.domain, exchange);
     refuse(exchange, unknown);
   } else if (cors != nullptr && is_preflight(request.head)) {
     exchange.api = place->api;
@@ -248,7 +277,12 @@ Awaitable<void> Gateway::serve(http::Request& request, http::ResponseWriter& res
     drop_cors(head.headers);
     add_cors(*cors, request.head, head.headers);
   }
-  head.headers.set("apigw-requestid", event.request_id);
+  if (exchange.api && exchange.api->is_rest) {
+    head.headers.set("x-amzn-RequestId", event.request_id);
+    head.headers.set("x-amz-apigw-id", event.request_id);
+  } else {
+    head.headers.set("apigw-requestid", event.request_id);
+  }
   exchange.latency = std::chrono::duration_cast<std::chrono::microseconds>(clock_.steady_now() - began);
   write_access(exchange);
   if (head.status >= 400 && !exchange.error.empty()) {

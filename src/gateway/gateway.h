@@ -57,8 +57,9 @@ struct SignedRequest {
 };
 struct SignedAnswer {
   bool allowed = false;
-  std::string reason;     // for the log
-  json::object identity;  // requestContext.authorizer.iam
+  bool authenticated = false;  // the signature is right, whatever policies say
+  std::string reason;          // for the log
+  json::object identity;       // requestContext.authorizer.iam
 };
 
 struct Ports {
@@ -117,6 +118,9 @@ class Gateway {
     std::string message;
     std::string reason;  // for the log
     std::vector<std::pair<std::string, std::string>> headers;
+    // Of REST APIs: the answer's type, else it follows from the status, and what it says instead of the type's words.
+    std::string type{};
+    std::string text{};
   };
   // nullopt: the request may pass.
   using Verdict = std::optional<Refusal>;
@@ -128,11 +132,15 @@ class Gateway {
   Awaitable<void> answer(Exchange& exchange, const Place& place, http::Request& request);
   void write_access(const Exchange& exchange) const;
   static void refuse(Exchange& exchange, const Refusal& refusal);
+  [[nodiscard]] Refusal no_place(std::string_view host, Exchange& exchange) const;
+  static Refusal rest_refusal(std::string_view type, std::string reason);
 
   // authorization.cpp
   Awaitable<Verdict> authorize(Exchange& exchange);
   Awaitable<Verdict> authorize_token(Exchange& exchange);
   Awaitable<Verdict> authorize_by_function(Exchange& exchange);
+  // What the API's own policy says before anybody is asked who they are.
+  static Verdict check_policy(const Exchange& exchange);
   Verdict authorize_signature(Exchange& exchange) const;
   Awaitable<Result<std::string>> fetch_document(std::string url);
 
@@ -140,6 +148,7 @@ class Gateway {
   Awaitable<Verdict> integrate(Exchange& exchange);
   Awaitable<Verdict> call_function(Exchange& exchange);
   Awaitable<Verdict> call_http(Exchange& exchange);
+  static Verdict answer_mock(Exchange& exchange);
   // Whether the server at `base` may be asked now; a half-open breaker lets one through.
   bool may_ask(const std::string& base);
   void asked(const std::string& base, bool answered);
@@ -149,6 +158,7 @@ class Gateway {
     bool allowed = false;
     bool by_policy = false;
     std::string policy;
+    std::string usage_key;
     json::object context;
     SteadyTime until{};
   };

@@ -7,6 +7,7 @@
 #include "gateway/mapping.h"
 #include "gateway/outbound.h"
 #include "gateway/payload.h"
+#include "gateway/rest_mapping.h"
 #include "gateway/route_table.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -21,6 +22,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   std::ignore = response_v1(text, "text/plain");
   std::ignore = response_v2(text, "text/plain");
   std::ignore = query_parameters(text);
+  std::ignore = parse_rest_source(text);
+  std::ignore = parse_rest_body(text);
+  std::ignore = parse_mock_status(text);
   std::ignore = is_metadata_address(std::string(text));
   return 0;
 }

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "gateway/gateway.h"
 #include "gateway/mapping.h"
+#include "gateway/rest_payload.h"
 
 namespace mayfly::gateway {
 namespace {
@@ -76,7 +77,13 @@ bool has_path_mapping(const Integration& integration) {
 http::ClientRequest outgoing(const Exchange& exchange) {
   const auto& integration = *exchange.route->integration;
   const auto& event = exchange.event;
-  auto uri = fill_uri(integration.uri, exchange.raw_path_parameters);
+  auto parameters = exchange.raw_path_parameters;
+  for (const auto& [name, from] : integration.path_names) {
+    for (const auto& [parameter, value] : exchange.raw_path_parameters) {
+      if (parameter == from) parameters.emplace_back(name, value);
+    }
+  }
+  auto uri = fill_uri(integration.uri, parameters);
   if (has_path_mapping(integration)) {
     const auto start = uri.find("://") + 3;
     uri = uri.substr(0, std::min(uri.find_first_of("/?", start), uri.size())) + event.path;
@@ -134,7 +141,12 @@ Awaitable<Gateway::Verdict> Gateway::call_function(Exchange& exchange) {
   call.credentials_arn = integration.credentials_arn;
   call.request_id = exchange.event.request_id;
   call.trace_id = exchange.event.head.headers.get("X-Amzn-Trace-Id");
-  call.payload = integration.format_v1 ? event_v1(exchange.event) : event_v2(exchange.event);
+  const bool rest = exchange.api->is_rest;
+  if (rest) {
+    call.payload = rest_event(exchange);
+  } else {
+    call.payload = integration.format_v1 ? event_v1(exchange.event) : event_v2(exchange.event);
+  }
   const auto timeout = integration.timeout;
   auto result = co_await invoke(std::move(call), timeout);
   if (!result) {
@@ -144,25 +156,31 @@ Awaitable<Gateway::Verdict> Gateway::call_function(Exchange& exchange) {
       log(Level::kWarn, "an integration could not be called",
           {{"request", exchange.event.request_id}, {"api", exchange.api->id}, {"error", result.error().message}});
     }
-    co_return Refusal{.status = later ? 503 : 500,
-                      .message = std::string(later ? kUnavailable : kServerError),
-                      .reason = std::move(result.error().message),
-                      .headers = {}};
+    Refusal refusal{.status = later ? 503 : 500,
+                    .message = std::string(later ? kUnavailable : kServerError),
+                    .reason = std::move(result.error().message),
+                    .headers = {}};
+    if (later && code != ErrorCode::kTimeout) refusal.type = "API_CONFIGURATION_ERROR";
+    co_return refusal;
   }
   exchange.integration_status = 200;
+  Refusal broken{
+      .status = 500, .message = std::string(kServerError), .reason = "", .headers = {}, .type = "BAD_GATEWAY"};
   if (!result->function_error.empty()) {
-    co_return Refusal{.status = 500,
-                      .message = std::string(kServerError),
-                      .reason = "the function ended with an error",
-                      .headers = {}};
+    broken.reason = "the function ended with an error";
+    co_return broken;
   }
-  auto answered =
-      integration.format_v1 ? response_v1(result->payload, kPlainText) : response_v2(result->payload, kPlainText);
+  std::optional<http::Response> answered;
+  if (rest) {
+    answered = rest_response(result->payload, exchange);
+  } else if (integration.format_v1) {
+    answered = response_v1(result->payload, kPlainText);
+  } else {
+    answered = response_v2(result->payload, kPlainText);
+  }
   if (!answered) {
-    co_return Refusal{.status = 500,
-                      .message = std::string(kServerError),
-                      .reason = "the function's answer is no response",
-                      .headers = {}};
+    broken.reason = "the function's answer is no response";
+    co_return broken;
   }
   exchange.response = std::move(*answered);
   exchange.integration_status = exchange.response.head.status;
@@ -200,14 +218,16 @@ Awaitable<Gateway::Verdict> Gateway::call_http(Exchange& exchange) {
     co_return Refusal{.status = 503,
                       .message = std::string(kUnavailable),
                       .reason = "the integration has failed too often; its breaker is open",
-                      .headers = {}};
+                      .headers = {},
+                      .type = "INTEGRATION_FAILURE"};
   }
   std::function<void()> job = [slot, shared, fetch]() mutable { slot.set(fetch(*shared, kMostBody)); };
   if (!fetches_.submit(std::move(job))) {
     co_return Refusal{.status = 503,
                       .message = std::string(kUnavailable),
                       .reason = "too many outbound requests are waiting",
-                      .headers = {}};
+                      .headers = {},
+                      .type = "INTEGRATION_FAILURE"};
   }
   auto answered = co_await slot.get_until(deadline);
   // An answer is one, whatever its status; what is refused here or too large says nothing of the server.
@@ -217,10 +237,12 @@ Awaitable<Gateway::Verdict> Gateway::call_http(Exchange& exchange) {
   if (!answered || !*answered) {
     const bool late = !answered || (*answered).error().code == ErrorCode::kTimeout;
     auto reason = answered ? std::move((*answered).error().message) : std::string("the integration was too slow");
-    co_return Refusal{.status = late ? 503 : 500,
-                      .message = std::string(late ? kUnavailable : kServerError),
-                      .reason = std::move(reason),
-                      .headers = {}};
+    Refusal refusal{.status = late ? 503 : 500,
+                    .message = std::string(late ? kUnavailable : kServerError),
+                    .reason = std::move(reason),
+                    .headers = {}};
+    if (!late) refusal.type = "INTEGRATION_FAILURE";
+    co_return refusal;
   }
   auto& response = **answered;
   exchange.integration_status = response.head.status;
@@ -230,6 +252,28 @@ Awaitable<Gateway::Verdict> Gateway::call_http(Exchange& exchange) {
   }
   exchange.response.body = std::move(response.body);
   co_return std::nullopt;
+}
+
+Gateway::Verdict Gateway::answer_mock(Exchange& exchange) {
+  const auto& integration = *exchange.route->integration;
+  const MockAnswer* answer = integration.mock_default ? &*integration.mock_default : nullptr;
+  if (integration.mock_status) {
+    const auto exact = integration.mock_answers.find(*integration.mock_status);
+    if (exact != integration.mock_answers.end()) answer = &exact->second;
+  }
+  if (!integration.mock_status || answer == nullptr) {
+    return rest_refusal("API_CONFIGURATION_ERROR", "the MOCK integration names no status or has no answer for it");
+  }
+  exchange.integration_status = *integration.mock_status;
+  auto& response = exchange.response;
+  response.head.status = answer->status;
+  response.head.headers.set("Content-Type", answer->content_type.empty() ? "application/json" : answer->content_type);
+  response.body = answer->body.fill(exchange, Template::Escape::kNone);
+  for (const auto& [name, value] : answer->headers) {
+    auto filled = value.value(exchange);
+    if (filled && is_safe_field(name, *filled)) response.head.headers.set(name, std::move(*filled));
+  }
+  return std::nullopt;
 }
 
 Awaitable<Gateway::Verdict> Gateway::integrate(Exchange& exchange) {
@@ -243,6 +287,8 @@ Awaitable<Gateway::Verdict> Gateway::integrate(Exchange& exchange) {
   Verdict refusal;
   if (integration->kind == Integration::Kind::kFunction) {
     refusal = co_await call_function(exchange);
+  } else if (integration->kind == Integration::Kind::kMock) {
+    refusal = answer_mock(exchange);
   } else {
     refusal = co_await call_http(exchange);
   }

@@ -56,29 +56,12 @@ bool is_text(std::string_view content_type) {
          type.ends_with("+xml");
 }
 
-bool is_utf8(std::string_view text) {
-  for (std::size_t i = 0; i < text.size();) {
-    const auto lead = static_cast<unsigned char>(text[i]);
-    const std::size_t length = lead < 0x80                   ? 1
-                               : lead >= 0xC2 && lead < 0xE0 ? 2
-                               : lead >= 0xE0 && lead < 0xF0 ? 3
-                               : lead >= 0xF0 && lead < 0xF5 ? 4
-                                                             : 0;
-    if (length == 0 || i + length > text.size()) return false;
-    for (std::size_t k = 1; k < length; ++k) {
-      if ((static_cast<unsigned char>(text[i + k]) & 0xC0U) != 0x80U) return false;
-    }
-    i += length;
-  }
-  return true;
-}
-
 std::int64_t millis(SystemTime time) {
   return std::chrono::floor<std::chrono::milliseconds>(time).time_since_epoch().count();
 }
 
 void add_body(const EventInput& input, json::object& event) {
-  const bool text = is_text(input.head.headers.get("Content-Type")) && is_utf8(input.body);
+  const bool text = is_text(input.head.headers.get("Content-Type")) && is_valid_utf8(input.body);
   if (!input.body.empty()) event["body"] = text ? input.body : base64_encode(input.body);
   event["isBase64Encoded"] = !text && !input.body.empty();
 }
@@ -151,6 +134,23 @@ json::object identity_v1(const EventInput& input, const json::object& iam) {
 }
 
 }  // namespace
+
+bool is_valid_utf8(std::string_view text) {
+  for (std::size_t i = 0; i < text.size();) {
+    const auto lead = static_cast<unsigned char>(text[i]);
+    const std::size_t length = lead < 0x80                   ? 1
+                               : lead >= 0xC2 && lead < 0xE0 ? 2
+                               : lead >= 0xE0 && lead < 0xF0 ? 3
+                               : lead >= 0xF0 && lead < 0xF5 ? 4
+                                                             : 0;
+    if (length == 0 || i + length > text.size()) return false;
+    for (std::size_t k = 1; k < length; ++k) {
+      if ((static_cast<unsigned char>(text[i + k]) & 0xC0U) != 0x80U) return false;
+    }
+    i += length;
+  }
+  return true;
+}
 
 std::string event_time(SystemTime time) {
   const auto day = std::chrono::floor<std::chrono::days>(time);
@@ -269,7 +269,7 @@ json::object request_context_v1(const EventInput& input) {
   return context;
 }
 
-std::string event_v1(const EventInput& input) {
+json::object event_v1_object(const EventInput& input) {
   json::object headers;
   json::object many;
   for (const auto& [name, value] : input.head.headers) {
@@ -302,8 +302,10 @@ std::string event_v1(const EventInput& input) {
   event["stageVariables"] = object_or_null(object_of(input.stage_variables));
   event["body"] = nullptr;
   add_body(input, event);
-  return to_json(event);
+  return event;
 }
+
+std::string event_v1(const EventInput& input) { return to_json(event_v1_object(input)); }
 
 bool is_safe_field(std::string_view name, std::string_view value) {
   const auto clean = [](char c) { return c != '\r' && c != '\n' && c != '\0'; };

@@ -3,10 +3,12 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -14,6 +16,7 @@
 #include "gateway/route_table.h"
 #include "gateway/template.h"
 #include "gateway/throttle.h"
+#include "identity/policy_document.h"
 
 namespace mayfly::gateway {
 
@@ -27,8 +30,16 @@ struct Mapping {
   Template value;
 };
 
+// What a MOCK integration answers.
+struct MockAnswer {
+  int status = 200;
+  std::vector<std::pair<std::string, Template>> headers;
+  std::string content_type;  // "": no body
+  Template body;
+};
+
 struct Integration {
-  enum class Kind : std::uint8_t { kFunction, kHttp };
+  enum class Kind : std::uint8_t { kFunction, kHttp, kMock };
   std::string id;
   Kind kind = Kind::kFunction;
   std::string function_arn;     // of kFunction
@@ -39,6 +50,12 @@ struct Integration {
   std::chrono::milliseconds timeout{30'000};
   std::vector<Mapping> request;
   std::map<int, std::vector<Mapping>> response;  // by status
+  // Of a REST API's kHttp: a variable of the URI and the path's variable that fills it, where their names differ.
+  std::vector<std::pair<std::string, std::string>> path_names;
+  // kMock: the status that its request template names, and the answers by it.
+  std::optional<int> mock_status;
+  std::map<int, MockAnswer> mock_answers;
+  std::optional<MockAnswer> mock_default;
 };
 
 struct Authorizer {
@@ -55,7 +72,9 @@ struct Authorizer {
   bool format_v1 = false;
   bool simple = false;
   std::chrono::seconds ttl{0};
-  std::uint64_t generation = 0;  // what was cached before an authorizer changed is not used
+  bool is_token = false;                                 // of a REST API: it is given the token and nothing else
+  std::function<bool(std::string_view)> is_valid_token;  // null: every token is
+  std::uint64_t generation = 0;                          // what was cached before an authorizer changed is not used
 };
 
 struct Route {
@@ -67,6 +86,29 @@ struct Route {
   std::vector<std::string> scopes;
   std::shared_ptr<const Integration> integration;  // null: it has none
   std::shared_ptr<Bucket> bucket;                  // null: no limit of its own
+  // Of REST APIs.
+  bool has_no_method = false;  // the path is known, the method is not
+  bool needs_key = false;
+  std::string resource_id;
+  std::string operation_name;
+};
+
+// An answer of the gateway itself, as a REST API words it.
+struct GatewayAnswer {
+  std::optional<int> status;
+  std::vector<std::pair<std::string, Template>> headers;
+  std::string content_type;  // "": the body is the gateway's own
+  Template body;
+};
+
+// What REST APIs have and HTTP APIs do not.
+struct RestSettings {
+  std::string deployment_id;
+  std::shared_ptr<const identity::Policy> policy;  // null: none
+  bool policy_is_broken = false;                   // it does not parse any more: nobody passes
+  std::vector<std::string> binary_types;           // "image/png", "image/*", "*/*"
+  bool key_from_authorizer = false;
+  std::map<std::string, GatewayAnswer, std::less<>> answers;  // by type: "DEFAULT_4XX", "UNAUTHORIZED"
 };
 
 struct Stage {
@@ -79,6 +121,7 @@ struct Stage {
   std::string log_group;  // "" where access is not logged
   Template log_format;
   bool log_is_json = false;
+  std::shared_ptr<const RestSettings> rest;  // null: of an HTTP API
 };
 using StagePtr = std::shared_ptr<const Stage>;
 
@@ -86,6 +129,7 @@ struct Api {
   std::string id;
   std::string account;
   std::string region;
+  bool is_rest = false;
   bool own_address_disabled = false;  // only custom domain names reach it
   std::map<std::string, StagePtr, std::less<>> stages;
 };

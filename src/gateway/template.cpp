@@ -126,6 +126,13 @@ Result<Template> Template::parse(std::string_view text, unsigned families) {
   return out;
 }
 
+Template Template::literal(std::string text) {
+  Template out;
+  out.text_ = text;
+  if (!text.empty()) out.parts_.push_back({.kind = Kind::kText, .text = std::move(text)});
+  return out;
+}
+
 std::optional<std::string> Template::value_of(const Part& part, const Exchange& exchange) {
   const auto& event = exchange.event;
   const auto pair_of = [&](const Pairs& pairs) -> std::optional<std::string> {

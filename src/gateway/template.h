@@ -24,6 +24,9 @@ class Template {
   // kInvalid for a variable that does not exist or that may not stand here.
   static Result<Template> parse(std::string_view text, unsigned families);
 
+  // Text without variables, whatever it holds.
+  static Template literal(std::string text);
+
   enum class Escape : std::uint8_t { kNone, kJson };
   [[nodiscard]] std::string fill(const Exchange& exchange, Escape escape) const;
   // The value of a text that is one variable alone; nullopt where the request does not have it.

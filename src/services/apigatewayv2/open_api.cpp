@@ -14,6 +14,27 @@ aws::ApiResult<OpenApi> read_request(const std::optional<std::string>& body, con
   return read;
 }
 
+// The roles that a document hands to the gateway: may the caller pass them?
+aws::ApiResult<void> check_roles(const aws::CallContext& context, const aws::OperationModel& operation,
+                                 const std::optional<std::string>& api_id, const Configuration& configuration) {
+  json::array passed;
+  const auto add = [&](const std::optional<std::string>& role) {
+    if (role.value_or("").empty()) return;
+    json::object one;
+    one["RoleArn"] = *role;
+    passed.push_back(std::move(one));
+  };
+  for (const auto& [id, integration] : configuration.integrations) add(integration.CredentialsArn);
+  for (const auto& [id, authorizer] : configuration.authorizers) add(authorizer.AuthorizerCredentialsArn);
+  if (passed.empty() || context.authorize == nullptr) return {};
+  json::object request;
+  if (api_id) request["ApiId"] = *api_id;
+  request["Roles"] = std::move(passed);
+  if (auto refused = (*context.authorize)(context, wire::service(), operation, request))
+    return std::unexpected(std::move(*refused));
+  return {};
+}
+
 void apply(const OpenApi& document, ApiRecord& record) {
   record.api.Name = document.title;
   if (document.description) record.api.Description = document.description;
@@ -26,6 +47,8 @@ Awaitable<aws::ApiResult<wire::ImportApiResponse>> import_api(Core& core, const 
                                                               wire::ImportApiRequest request) {
   auto document = read_request(request.Body, request.Basepath, request.FailOnWarnings);
   if (!document) co_return std::unexpected(std::move(document.error()));
+  auto allowed = check_roles(context, wire::ImportApi::model(), std::nullopt, document->configuration);
+  if (!allowed) co_return std::unexpected(std::move(allowed.error()));
   if (core.apis.list(api_key(context.principal.account, context.region, "")).size() >= kMostApis)
     co_return refuse_limit("ApisPerRegion", kMostApis);
   ApiRecord record;
@@ -50,6 +73,8 @@ Awaitable<aws::ApiResult<wire::ReimportApiResponse>> reimport_api(Core& core, co
                                                                   wire::ReimportApiRequest request) {
   auto document = read_request(request.Body, request.Basepath, request.FailOnWarnings);
   if (!document) co_return std::unexpected(std::move(document.error()));
+  auto allowed = check_roles(context, wire::ReimportApi::model(), request.ApiId, document->configuration);
+  if (!allowed) co_return std::unexpected(std::move(allowed.error()));
   ApiEdit edit = [held = *document](ApiRecord& record) -> aws::ApiResult<void> {
     apply(held, record);
     return {};

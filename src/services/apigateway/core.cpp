@@ -1,0 +1,129 @@
+#include "services/apigateway/core.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+
+#include "base/time_format.h"
+#include "services/apigateway/compile.h"
+
+namespace mayfly::apigateway {
+
+Core::Core(store::KeyValue& records, Clock& clock_in, gateway::Gateway& gateway_in)
+    : clock(clock_in), gateway(gateway_in), apis(records), deployments(records) {
+  apis.on_change([this](const std::string& key) { publish(key); });
+}
+
+double Core::now() const { return static_cast<double>(static_cast<std::int64_t>(epoch_seconds(clock.now()))); }
+
+void Core::publish(const std::string& key) {
+  if (!loaded) return;
+  const std::lock_guard lock(publishing_);
+  const auto record = apis.find(key);
+  if (record) {
+    gateway.publish(compile(*this, *record));
+  } else {
+    gateway.withdraw(key.substr(key.rfind('/') + 1));
+  }
+}
+
+aws::ApiResult<ApiPtr> Core::api(const aws::CallContext& context, const std::optional<std::string>& id) const {
+  auto found = apis.find(api_key(context.principal.account, context.region, id.value_or("")));
+  if (!found) {
+    return refuse(wire::errors::NotFoundException,
+                  fmt::format("Invalid API identifier specified {}:{}", context.principal.account, id.value_or("")));
+  }
+  return found;
+}
+
+Awaitable<aws::ApiResult<ApiPtr>> change_api(Core& core, const aws::CallContext& context, std::string api_id,
+                                             ApiEdit edit) {
+  const std::optional<std::string> id = api_id;
+  auto found = core.api(context, id);
+  if (!found) co_return std::unexpected(std::move(found.error()));
+  auto missing = refuse_missing("API").error();
+  auto key = (*found)->key();
+  // Whatever is changed, an authorizer's answers from before it are not used after it.
+  ApiEdit counted = [edit = std::move(edit)](ApiRecord& record) -> aws::ApiResult<void> {
+    ++record.generation;
+    return edit(record);
+  };
+  co_return co_await core.apis.change(std::move(key), std::move(missing), std::move(counted));
+}
+
+std::unexpected<aws::ApiError> refuse(const aws::ErrorModel& model, std::string message) {
+  aws::ApiError error;
+  error.model = &model;
+  error.message = std::move(message);
+  return std::unexpected(std::move(error));
+}
+
+std::unexpected<aws::ApiError> refuse_input(std::string message) {
+  return refuse(wire::errors::BadRequestException, std::move(message));
+}
+
+std::unexpected<aws::ApiError> refuse_unsupported(std::string_view setting, std::string_view why) {
+  return refuse_input(fmt::format("{} is not supported: {}", setting, why));
+}
+
+std::unexpected<aws::ApiError> refuse_missing(std::string_view kind) {
+  return refuse(wire::errors::NotFoundException, fmt::format("Invalid {} specified", kind));
+}
+
+std::unexpected<aws::ApiError> refuse_limit(std::string_view quota, std::size_t limit) {
+  return refuse(wire::errors::LimitExceededException, fmt::format("Maximum number of {} reached: {}", quota, limit));
+}
+
+aws::ApiResult<void> check_roles(const aws::CallContext& context, const aws::OperationModel& operation,
+                                 json::object request, const Strings& roles) {
+  if (roles.empty() || context.authorize == nullptr) return {};
+  json::array passed;
+  for (const auto& role : roles) {
+    json::object one;
+    one["RoleArn"] = role;
+    passed.push_back(std::move(one));
+  }
+  request["roles"] = std::move(passed);
+  if (auto refused = (*context.authorize)(context, wire::service(), operation, request))
+    return std::unexpected(std::move(*refused));
+  return {};
+}
+
+aws::ApiResult<wire::Resource*> resource_of(Configuration& configuration, const std::optional<std::string>& id) {
+  const auto found = configuration.resources.find(id.value_or(""));
+  if (found == configuration.resources.end()) return refuse_missing("Resource identifier");
+  return &found->second;
+}
+
+aws::ApiResult<wire::Method*> method_of(Configuration& configuration, const std::optional<std::string>& resource_id,
+                                        const std::optional<std::string>& method) {
+  auto resource = resource_of(configuration, resource_id);
+  if (!resource) return std::unexpected(std::move(resource.error()));
+  auto* found = find_pair((*resource)->resourceMethods, method.value_or(""));
+  if (found == nullptr) return refuse_missing("Method identifier");
+  return found;
+}
+
+aws::ApiResult<wire::Integration*> integration_of(Configuration& configuration,
+                                                  const std::optional<std::string>& resource_id,
+                                                  const std::optional<std::string>& method) {
+  auto resource = resource_of(configuration, resource_id);
+  if (!resource) return std::unexpected(std::move(resource.error()));
+  auto* found = find_pair((*resource)->resourceMethods, method.value_or(""));
+  // Whether the method or its integration is missing: the same words.
+  if (found == nullptr || !found->methodIntegration) return refuse_missing("Integration identifier");
+  return &*found->methodIntegration;
+}
+
+std::string function_of(std::string_view uri) {
+  constexpr std::string_view kPath = ":lambda:path/2015-03-31/functions/";
+  constexpr std::string_view kEnd = "/invocations";
+  const auto at = uri.find(kPath);
+  if (at == std::string_view::npos || !uri.ends_with(kEnd)) return {};
+  uri.remove_prefix(at + kPath.size());
+  uri.remove_suffix(std::min(kEnd.size(), uri.size()));
+  const bool function = uri.starts_with("arn:aws:lambda:") && uri.find(":function:") != std::string_view::npos;
+  return function ? std::string(uri) : std::string();
+}
+
+}  // namespace mayfly::apigateway
