@@ -51,13 +51,6 @@ Awaitable<aws::ApiResult<ApiPtr>> change_api(Core& core, const aws::CallContext&
   co_return co_await core.apis.change(std::move(key), std::move(missing), std::move(counted));
 }
 
-std::unexpected<aws::ApiError> refuse(const aws::ErrorModel& model, std::string message) {
-  aws::ApiError error;
-  error.model = &model;
-  error.message = std::move(message);
-  return std::unexpected(std::move(error));
-}
-
 std::unexpected<aws::ApiError> refuse_input(std::string message) {
   return refuse(wire::errors::BadRequestException, std::move(message));
 }

@@ -14,6 +14,7 @@
 #include "services/apigateway/apigateway.h"
 #include "services/apigateway/patch.h"
 #include "services/apigateway/records.h"
+#include "services/operation.h"
 #include "services/record_table.h"
 
 namespace mayfly::apigateway {
@@ -52,15 +53,7 @@ struct Core {
   std::mutex publishing_;
 };
 
-template <typename Op>
-using Operation = Awaitable<aws::ApiResult<typename Op::Response>> (*)(Core&, const aws::CallContext&,
-                                                                       typename Op::Request);
-template <typename Op>
-void bind(aws::Service& service, Core& core, Operation<Op> operation) {
-  service.bind<Op>([&core, operation](const aws::CallContext& context, typename Op::Request request) {
-    return operation(core, context, std::move(request));
-  });
-}
+using services::bind;
 
 void bind_apis(aws::Service& service, Core& core);
 void bind_imports(aws::Service& service, Core& core);
@@ -76,7 +69,7 @@ void bind_tags(aws::Service& service, Core& core);
 Awaitable<aws::ApiResult<ApiPtr>> change_api(Core& core, const aws::CallContext& context, std::string api_id,
                                              ApiEdit edit);
 
-std::unexpected<aws::ApiError> refuse(const aws::ErrorModel& model, std::string message);
+using services::refuse;
 std::unexpected<aws::ApiError> refuse_input(std::string message);  // BadRequestException
 // A setting that would not be carried out, refused by its name.
 std::unexpected<aws::ApiError> refuse_unsupported(std::string_view setting, std::string_view why);
