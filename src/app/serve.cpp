@@ -466,8 +466,7 @@ void World::stop() {
   }
   pool_.reset();
   if (reactors_) reactors_->stop();
-  rest_apis_.reset(), api_gateway_.reset();
-  gateway_.reset();
+  rest_apis_.reset(), api_gateway_.reset(), gateway_.reset();
   events_.reset();
   scheduler_.reset();
   sns_.reset();
