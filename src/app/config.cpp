@@ -105,6 +105,8 @@ const std::vector<Setting>& settings() {
       text("tls.key", &Config::tls_key, "PEM private key."),
       number("concurrency", &Config::concurrency, 101, 1'000'000, "Concurrent executions of the account."),
       number("idle_timeout", &Config::idle_timeout, 1, 86'400, "Seconds after which an idle instance is retired."),
+      flag("learn_idle", &Config::learn_idle,
+           "Learn from a function's pauses when its last idle instance is retired and when one is started in advance."),
       number("drain_timeout", &Config::drain_timeout, 0, 900, "Seconds that running invocations get at a stop."),
       number("memory_budget_mb", &Config::memory_budget_mb, 0, 16'777'216,
              "Sum of the memory sizes of all instances, in MB; 0 is 80 % of the machine's memory."),

@@ -26,6 +26,7 @@ struct Config {
   std::string tls_key;
   std::uint32_t concurrency = 1000;
   std::uint32_t idle_timeout = 300;  // seconds
+  bool learn_idle = true;
   std::uint32_t drain_timeout = 30;  // seconds
   std::uint32_t memory_budget_mb = 0;
   std::uint32_t ready_memory_mb = 256;

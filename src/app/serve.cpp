@@ -213,6 +213,7 @@ Result<void> World::start_services() {
   dispatch::DispatcherSettings settings;
   settings.account_concurrency = config_.concurrency;
   settings.idle_timeout = std::chrono::seconds(config_.idle_timeout);
+  settings.learn_idle = config_.learn_idle;
   settings.memory_budget_mb = config_.memory_budget_mb;
   settings.snapshot_keep = std::chrono::hours(config_.snap_start_hours);
   settings.network = network_of(config_);

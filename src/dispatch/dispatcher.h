@@ -35,6 +35,7 @@ struct FunctionCaller {
 struct DispatcherSettings {
   std::uint32_t account_concurrency = 1000;
   std::chrono::seconds idle_timeout{300};  // an idle instance is retired after this
+  bool learn_idle = true;                  // the last one of a version after what its pauses tell (rhythm.h)
   std::uint64_t memory_budget_mb =
       0;  // sum of instances' memory sizes; 0: 80 % of the machine's. LRU eviction beyond it
   std::chrono::seconds init_timeout{10};

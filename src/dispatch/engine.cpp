@@ -73,6 +73,13 @@ bool Engine::begin_preparation(const std::shared_ptr<FunctionPool>& pool) {
   return false;
 }
 
+bool Engine::try_begin_preparation() {
+  std::lock_guard lock(preparations_mutex_);
+  if (preparations_ >= kMostPreparations) return false;
+  ++preparations_;
+  return true;
+}
+
 void Engine::end_preparation() {
   std::shared_ptr<FunctionPool> next;
   {

@@ -62,6 +62,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
 
   // Initialising ahead, a few at a time. Where all places are taken the pool is asked again when one is free.
   bool begin_preparation(const std::shared_ptr<FunctionPool>& pool);
+  bool try_begin_preparation();  // does not wait for a place
   void end_preparation();
 
   void expect_exit(const sandbox::SandboxId& id, const std::shared_ptr<Instance>& instance);

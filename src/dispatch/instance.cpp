@@ -536,9 +536,10 @@ void Instance::run_timer_fired() {
 void Instance::arm_idle_timer() {
   const SteadyTime now = reactor_.steady_now();
   const bool old = now - launched_at_ > engine_->settings.most_age;
-  idle_deadline_ = now + engine_->settings.idle_timeout;
-  if (old) idle_deadline_ = now;
-  if (idle_timer_ == 0 || old) set_timer(idle_timer_, idle_deadline_, &Instance::idle_timer_fired);
+  idle_deadline_ = old ? now : pool_->idle_deadline(shared_from_this());
+  if (idle_timer_ != 0 && idle_timer_at_ <= idle_deadline_) return;
+  idle_timer_at_ = idle_deadline_;
+  set_timer(idle_timer_, idle_deadline_, &Instance::idle_timer_fired);
 }
 
 void Instance::idle_timer_fired() {
@@ -546,13 +547,17 @@ void Instance::idle_timer_fired() {
   // At work, or claimed: the next idleness sets it again.
   if (closing_ || ticket_) return;
   const SteadyTime now = reactor_.steady_now();
-  if (now < idle_deadline_) {
-    set_timer(idle_timer_, idle_deadline_, &Instance::idle_timer_fired);
-  } else if (pool_->retire_if_idle(shared_from_this())) {
+  const bool old = now - launched_at_ > engine_->settings.most_age;
+  // It may be the last one by now, for which another time holds.
+  idle_deadline_ = old ? now : pool_->idle_deadline(shared_from_this());
+  if (now >= idle_deadline_ && pool_->retire_if_idle(shared_from_this())) {
+    pool_->warm_later(target_, reactor_);
     close();
-  } else {
-    arm_idle_timer();  // kept as provisioned, or an invocation is on its way here
+    return;
   }
+  // Kept as provisioned, or an invocation is on its way here: looked at again.
+  idle_timer_at_ = now < idle_deadline_ ? idle_deadline_ : now + engine_->settings.idle_timeout;
+  set_timer(idle_timer_, idle_timer_at_, &Instance::idle_timer_fired);
 }
 
 // The number of the REPORT line is as old as the last reading: no invocation waits for the launcher.

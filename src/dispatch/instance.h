@@ -132,6 +132,7 @@ class Instance final : public RuntimePeer, public std::enable_shared_from_this<I
   SteadyTime run_deadline_;
   SteadyTime run_timer_at_;
   SteadyTime idle_deadline_;
+  SteadyTime idle_timer_at_;
   SteadyTime init_from_;  // from when its initialization, or its restore, is measured
   bool ready_ = false;
   bool asked_restore_ = false;  // its runtime knows of snapshots and has hooks to run

@@ -72,7 +72,10 @@ void FunctionPool::set_reserved(std::optional<std::uint32_t> limit) {
 
 FunctionPool::Generation& FunctionPool::generation(const std::shared_ptr<const Target>& target) {
   Generation& found = generations_[target->generation];
-  if (!found.target) found.target = target;
+  if (!found.target) {
+    found.target = target;
+    found.pauses = &pauses_[target->version];
+  }
   return found;
 }
 
@@ -110,6 +113,7 @@ void FunctionPool::enqueue(const TicketPtr& ticket, bool front) {
   {
     std::lock_guard lock(mutex_);
     Generation& gen = generation(ticket->target);
+    end_pause(gen);
     instance = take_idle(gen, ticket->reactor);
     if (!instance) restored = take_prepared(gen);
     if (instance || restored) {
@@ -234,7 +238,8 @@ void FunctionPool::launch(const std::shared_ptr<const Target>& target, Reactor& 
     std::lock_guard lock(mutex_);
     --generation(target).unlisted;
     PoolRecord& record = generation(target).instances[instance];
-    record.ahead = reason == StartReason::kPrepared;
+    record.reason = reason;
+    record.ahead = reason == StartReason::kPrepared || reason == StartReason::kWarmed;
     set_state(record, InstanceState::kStarting);
   }
   if (instance->start()) return;
@@ -248,7 +253,7 @@ bool FunctionPool::end_start(Generation& generation, PoolRecord& record) {
   --generation.starting;
   if (!record.ahead) return false;
   record.ahead = false;
-  --generation.snapshots.starting;
+  if (record.reason == StartReason::kPrepared) --generation.snapshots.starting;
   return true;
 }
 
@@ -270,15 +275,22 @@ TicketPtr FunctionPool::serve_or_idle(const InstancePtr& instance, bool& retire)
   set_state(record, InstanceState::kIdle);
   record.idle_since = engine_.clock.steady_now();
   gen->idle.push_back(instance);
+  begin_pause(*gen);
   return nullptr;
 }
 
 TicketPtr FunctionPool::ready(const InstancePtr& instance, bool& retire) {
-  std::lock_guard lock(mutex_);
-  Generation* gen = find(*instance);
-  end_start(*gen, gen->instances.at(instance));
-  gen->provision_failed = false;
-  return serve_or_idle(instance, retire);
+  bool place_is_free = false;
+  TicketPtr ticket;
+  {
+    std::lock_guard lock(mutex_);
+    Generation* gen = find(*instance);
+    place_is_free = end_start(*gen, gen->instances.at(instance));
+    gen->provision_failed = false;
+    ticket = serve_or_idle(instance, retire);
+  }
+  if (place_is_free) engine_.end_preparation();
+  return ticket;
 }
 
 TicketPtr FunctionPool::released(const InstancePtr& instance, bool& retire) {
@@ -374,6 +386,12 @@ void FunctionPool::drain(const std::string& version, const std::string& keep_gen
       engine_.change_reserved_total(-std::int64_t{reserved_.value_or(0)});
       reserved_.reset();
       reserved_was_set_ = false;
+    }
+    // Nothing is started in advance for what was; the next pause begins with what is.
+    for (auto& [name, pauses] : pauses_) {
+      if (!version.empty() && name != version) continue;
+      pauses.since.reset();
+      ++pauses.count;
     }
     std::vector<std::string> drained;
     for (auto& [name, gen] : generations_) {

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "dispatch/dispatcher.h"
+#include "dispatch/rhythm.h"
 #include "dispatch/start_demand.h"
 #include "dispatch/ticket.h"
 
@@ -25,7 +26,7 @@ namespace mayfly::dispatch {
 
 class Engine;
 class Instance;
-enum class StartReason : std::uint8_t { kInvocation, kProvisioned, kPrepared };
+enum class StartReason : std::uint8_t { kInvocation, kProvisioned, kPrepared, kWarmed };
 using InstancePtr = std::shared_ptr<Instance>;
 
 enum class InstanceState : std::uint8_t { kStarting, kPrepared, kIdle, kBusy, kDraining };
@@ -36,7 +37,8 @@ struct PoolRecord {
   SystemTime since;
   SteadyTime idle_since;
   std::uint64_t invocations = 0;
-  bool ahead = false;  // to be prepared; while it starts it holds a place of Engine::begin_preparation()
+  StartReason reason = StartReason::kInvocation;
+  bool ahead = false;  // it starts without an invocation and holds a place of Engine::begin_preparation()
   bool memory_released = false;
 };
 
@@ -82,6 +84,13 @@ class FunctionPool : public std::enable_shared_from_this<FunctionPool> {
   // True where it waited and is the caller's to close: it is too old, or one too many.
   bool retire_prepared(const InstancePtr& instance, bool too_old);
 
+  // In pool_keep_alive.cpp: what follows from the pauses between a version's invocations.
+  // When an idle instance is to be retired.
+  [[nodiscard]] SteadyTime idle_deadline(const InstancePtr& instance) const;
+  // The version's last instance has been retired: another one is started before the next invocation, where that is
+  // known to be of use.
+  void warm_later(const std::shared_ptr<const Target>& target, Reactor& reactor);
+
   // When a provisioned instance that did not initialise is to be tried again.
   [[nodiscard]] std::optional<SteadyTime> provision_again() const;
   void drain(const std::string& version, const std::string& keep_generation);
@@ -102,7 +111,15 @@ class FunctionPool : public std::enable_shared_from_this<FunctionPool> {
     std::size_t starting = 0;
     StartDemand demand;
   };
+  // The pauses of a version, whatever its code and configuration are.
+  struct Pauses {
+    Rhythm rhythm;
+    std::optional<Rhythm::Plan> plan;
+    std::optional<SteadyTime> since;  // nothing of the version has been at work since
+    std::uint64_t count = 0;          // what is meant for one pause does not happen in another
+  };
   struct Generation {
+    Pauses* pauses = nullptr;
     std::shared_ptr<const Target> target;
     std::vector<InstancePtr> idle;  // back: most recently used
     std::deque<TicketPtr> waiters;
@@ -127,6 +144,9 @@ class FunctionPool : public std::enable_shared_from_this<FunctionPool> {
   void no_memory_to_prepare(const Target& target);
   void launch(const std::shared_ptr<const Target>& target, Reactor& reactor, StartReason reason);
   bool end_start(Generation& generation, PoolRecord& record);
+  void begin_pause(Generation& generation);
+  void end_pause(Generation& generation);
+  void warm(const std::shared_ptr<const Target>& target, std::uint64_t pause, Reactor& reactor);
   InstancePtr take_prepared(Generation& generation);
   void erase_where_over(const std::string& generation);
   InstancePtr take_idle(Generation& generation, const Reactor* preferred);
@@ -138,6 +158,7 @@ class FunctionPool : public std::enable_shared_from_this<FunctionPool> {
   Engine& engine_;
   const std::string function_arn_;
   mutable std::mutex mutex_;
+  std::map<std::string, Pauses> pauses_;  // by version; generations point into it
   std::map<std::string, Generation> generations_;
   std::optional<std::uint32_t> reserved_;
   bool reserved_was_set_ = false;
