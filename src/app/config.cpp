@@ -114,6 +114,8 @@ const std::vector<Setting>& settings() {
              "Memory for sandboxes and runtimes that are kept ready for cold starts, in MB; 0 keeps none."),
       number("snap_start_hours", &Config::snap_start_hours, 1, 8'760,
              "Hours after its last use for which a version with SnapStart keeps an initialised instance."),
+      number("code_cache_mb", &Config::code_cache_mb, 0, 65'536,
+             "Memory for compiled code of Node.js functions, in MB; 0 keeps none."),
       text("sandbox.network", &Config::network,
            "Outbound network of functions: outbound, none, or IPv4 networks separated by spaces.",
            [](const std::string& v) {

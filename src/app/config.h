@@ -31,6 +31,7 @@ struct Config {
   std::uint32_t memory_budget_mb = 0;
   std::uint32_t ready_memory_mb = 256;
   std::uint32_t snap_start_hours = 24;
+  std::uint32_t code_cache_mb = 64;
   std::string network = "outbound";  // none, outbound, or networks
   bool allow_degraded = false;
   std::string runtime_paths;  // colon-separated folders

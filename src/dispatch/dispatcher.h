@@ -47,6 +47,7 @@ struct DispatcherSettings {
   std::chrono::seconds most_age{6 * 3600};
   // A version with SnapStart that was not invoked for so long keeps no initialised instance any more.
   std::chrono::seconds snapshot_keep{24 * 3600};
+  std::uint64_t code_cache_mb = 64;  // compiled code of Node.js functions, all together; 0: none is kept
   // Answers signed requests that functions send to their Runtime API socket: the platform's own API, reached without
   // any network. Empty: there is none.
   http::Handler platform;

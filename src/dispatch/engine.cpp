@@ -31,6 +31,7 @@ Engine::Engine(Reactors& reactors_in, Clock& clock_in, sandbox::Launcher& launch
       logs(logs_in),
       metrics(metrics_in),
       settings(std::move(settings_in)),
+      code_cache(settings.code_cache_mb << 20),
       memory_budget_mb_(budget(settings.memory_budget_mb)) {}
 
 std::shared_ptr<FunctionPool> Engine::pool(const std::string& function_arn) {

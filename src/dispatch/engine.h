@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/async.h"
+#include "dispatch/code_cache.h"
 #include "dispatch/dispatcher.h"
 #include "dispatch/ticket.h"
 
@@ -35,6 +36,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   observe::LogStore& logs;
   observe::Metrics& metrics;
   const DispatcherSettings settings;
+  CodeCache code_cache;
   Scope scope{"dispatch"};
   Signal quiet;                       // notified when the last running invocation has ended
   std::atomic<bool> stopping{false};  // no new invocations; idle instances go

@@ -110,6 +110,9 @@ Awaitable<Result<void>> Instance::bring_up() {
       engine_->runtimes.plan(target_->runtime, target_->handler, target_->code_directory, target_->layer_directories);
   if (!plan) co_return std::unexpected(plan.error());
   auto spec = make_spec(*target_, *plan, engine_->settings, id_, log_stream_);
+  if (may_keep_code(*target_) && engine_->code_cache.is_kept()) {
+    spec.environment.emplace_back("MAYFLY_CODE_CACHE", compiled_code() ? "read" : "write");
+  }
   for (auto& [name, value] : spec.environment) {
     const bool provisioned = reason_ == StartReason::kProvisioned && !target_->snap_start;
     if (provisioned && name == "AWS_LAMBDA_INITIALIZATION_TYPE") value = "provisioned-concurrency";

@@ -54,6 +54,8 @@ class Instance final : public RuntimePeer, public std::enable_shared_from_this<I
   bool restoring() const override { return !ready_ && restore_begun_; }
   void restore_error(std::string error_type, std::string payload) override;
   void init_error(std::string error_type, std::string payload) override;
+  std::shared_ptr<const std::string> compiled_code() override;
+  bool keep_compiled_code(std::string code) override;
 
  private:
   static Awaitable<void> run(std::shared_ptr<Instance> self);
@@ -92,6 +94,7 @@ class Instance final : public RuntimePeer, public std::enable_shared_from_this<I
   void clear_timer(Reactor::TimerId& timer);
   void write_line(std::string line);
   void write_lines(std::vector<std::string> lines);
+  [[nodiscard]] std::string code_key() const;
   [[nodiscard]] std::string exit_payload(const std::string& request_id) const;
 
   const EnginePtr engine_;

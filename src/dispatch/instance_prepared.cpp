@@ -144,4 +144,13 @@ void Instance::write_init_report(const std::string& failure) {
   write_lines(observe::start_report_lines(*target_, phase, init_duration_, failure, engine_->clock.now()));
 }
 
+// ---- Compiled code --------------------------------------------------------------------------------------------------
+
+// Of this function, its version, code and configuration.
+std::string Instance::code_key() const { return target_->function_arn + "\n" + target_->generation; }
+
+std::shared_ptr<const std::string> Instance::compiled_code() { return engine_->code_cache.find(code_key()); }
+
+bool Instance::keep_compiled_code(std::string code) { return engine_->code_cache.keep(code_key(), std::move(code)); }
+
 }  // namespace mayfly::dispatch

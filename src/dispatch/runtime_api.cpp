@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/encoding.h"
+#include "dispatch/code_cache.h"
 #include "dispatch/error_objects.h"
 
 namespace mayfly::dispatch {
@@ -245,6 +246,30 @@ Awaitable<void> handle_restore_next(Peer peer, ResponseWriter& writer) {
   co_await send(writer, json_response(200, "{}\n"));
 }
 
+// Only before the first event: what an invocation brings must have no part in what other instances run.
+Awaitable<void> handle_code_cache(Peer peer, Request& request, ResponseWriter& writer) {
+  if (!peer->initializing()) {
+    co_await send(writer, refusal(403, error_type::kInvalidState, "The runtime has been initialized already"));
+    co_return;
+  }
+  if (request.head.method == "GET") {
+    const auto code = peer->compiled_code();
+    Response response = code ? json_response(200, *code) : refusal(404, "NotFound", "There is no compiled code");
+    if (code) response.head.headers.set("Content-Type", "application/octet-stream");
+    co_await send(writer, std::move(response));
+    co_return;
+  }
+  auto body = co_await request.read_all(CodeCache::kMostOfOne);
+  if (!body) {
+    co_await send(writer, unreadable(body.error(), CodeCache::kMostOfOne));
+    co_return;
+  }
+  // Looked at again: the body may have been long in coming.
+  const bool kept = peer->initializing() && peer->keep_compiled_code(std::move(*body));
+  Response answer = kept ? accepted() : refusal(403, error_type::kInvalidState, "Compiled code is not wanted now");
+  co_await send(writer, std::move(answer));
+}
+
 enum class StartPhase : std::uint8_t { kInit, kRestore };
 
 Awaitable<void> handle_start_error(Peer peer, StartPhase phase, Request& request, ResponseWriter& writer) {
@@ -316,6 +341,8 @@ Awaitable<void> dispatch_call(Peer peer, Request& request, ResponseWriter& write
     co_await handle_next(std::move(peer), writer);
   } else if (rest == "init/error" && request.head.method == "POST") {
     co_await handle_start_error(std::move(peer), StartPhase::kInit, request, writer);
+  } else if (rest == "mayfly/code-cache" && (request.head.method == "GET" || request.head.method == "POST")) {
+    co_await handle_code_cache(std::move(peer), request, writer);
   } else if (rest == "restore/next" && request.head.method == "GET") {
     co_await handle_restore_next(std::move(peer), writer);
   } else if (rest == "restore/error" && request.head.method == "POST") {

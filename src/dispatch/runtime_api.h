@@ -59,6 +59,9 @@ class RuntimePeer {
   // Between the answer to restore_next() and the first next.
   virtual bool restoring() const = 0;
   virtual void restore_error(std::string error_type, std::string payload) = 0;
+  // Compiled code of this version, or null; and what is to be kept of it, false where it is not wanted.
+  virtual std::shared_ptr<const std::string> compiled_code() = 0;
+  virtual bool keep_compiled_code(std::string code) = 0;
   virtual void init_error(std::string error_type, std::string payload) = 0;
 };
 

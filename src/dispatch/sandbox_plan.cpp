@@ -58,6 +58,11 @@ bool is_read_at_start(const std::string& name) {
   return std::ranges::any_of(kPrefixes, [&](std::string_view prefix) { return name.starts_with(prefix); });
 }
 
+bool may_keep_code(const Target& target) {
+  return target.runtime.starts_with("nodejs") &&
+         std::ranges::none_of(target.environment, [](const auto& v) { return is_read_at_start(v.first); });
+}
+
 sandbox::SandboxSpec make_spec(const Target& target, const sandbox::RuntimePlan& plan,
                                const DispatcherSettings& settings, const sandbox::SandboxId& id,
                                const std::string& log_stream) {

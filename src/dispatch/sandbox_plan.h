@@ -20,6 +20,9 @@ bool is_reserved_variable(const std::string& name);
 // once. A function that sets one gets a process of its own from the start.
 bool is_read_at_start(const std::string& name);
 
+// Whether compiled code of the function may be kept for its next instances: not where a variable changes the compiler.
+bool may_keep_code(const Target& target);
+
 sandbox::SandboxSpec make_spec(const Target& target, const sandbox::RuntimePlan& plan,
                                const DispatcherSettings& settings, const sandbox::SandboxId& id,
                                const std::string& log_stream);

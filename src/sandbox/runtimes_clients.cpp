@@ -35,6 +35,7 @@ MAYFLY_CLIENT(lambda_client_py, "python/lambda_client.py")
 MAYFLY_CLIENT(lambda_json_py, "python/lambda_json.py")
 MAYFLY_CLIENT(snapshot_restore_py, "python/snapshot_restore_py.py")
 MAYFLY_CLIENT(index_mjs, "nodejs/index.mjs")
+MAYFLY_CLIENT(code_cache_mjs, "nodejs/code_cache.mjs")
 MAYFLY_CLIENT(console_mjs, "nodejs/console.mjs")
 MAYFLY_CLIENT(errors_mjs, "nodejs/errors.mjs")
 MAYFLY_CLIENT(handler_mjs, "nodejs/handler.mjs")
@@ -51,6 +52,7 @@ const std::array<ClientFile, kClientFileCount>& client_files() {
       {"lambda_json.py", MAYFLY_CLIENT_VIEW(lambda_json_py)},
       {"snapshot_restore_py.py", MAYFLY_CLIENT_VIEW(snapshot_restore_py)},
       {"index.mjs", MAYFLY_CLIENT_VIEW(index_mjs)},
+      {"code_cache.mjs", MAYFLY_CLIENT_VIEW(code_cache_mjs)},
       {"console.mjs", MAYFLY_CLIENT_VIEW(console_mjs)},
       {"errors.mjs", MAYFLY_CLIENT_VIEW(errors_mjs)},
       {"handler.mjs", MAYFLY_CLIENT_VIEW(handler_mjs)},

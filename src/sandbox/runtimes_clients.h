@@ -11,7 +11,7 @@ struct ClientFile {
   std::string_view content;
 };
 
-inline constexpr std::size_t kClientFileCount = 11;
+inline constexpr std::size_t kClientFileCount = 12;
 const std::array<ClientFile, kClientFileCount>& client_files();
 
 }  // namespace mayfly::sandbox

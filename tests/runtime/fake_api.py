@@ -36,6 +36,7 @@ class FakeRuntimeApi:
         self.connections = 0
         self.polls = queue.Queue()
         self.chunks = []
+        self.code = b""  # compiled code that the platform has of the version
         self.resting, self.restored = threading.Event(), threading.Event()  # of SnapStart: restore/next was asked, may be answered
         self.close_idle = False  # closes the connection after each posted answer, as a restarted server does
         threading.Thread(target=self.accept, daemon=True).start()
@@ -69,6 +70,10 @@ class FakeRuntimeApi:
                         self.resting.set()
                         self.restored.wait(20)
                         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+                        continue
+                    if method == "GET" and path == "/2018-06-01/runtime/mayfly/code-cache":
+                        status = b"200 OK" if self.code else b"404 Not Found"
+                        connection.sendall(b"HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n" % (status, len(self.code)) + self.code)
                         continue
                     trailers = {}
                     if headers.get("transfer-encoding") == "chunked":

@@ -192,6 +192,7 @@ function refuseCallbackHandler(handler) {
 async function waitForFunction() {
   const control = Number(env.MAYFLY_CONTROL_FD);
   await api.connected();
+  await import('./code_cache.mjs');
   warmUp();
   writeSync(control, 'r');
   const parts = [];
@@ -209,6 +210,20 @@ async function waitForFunction() {
   process.chdir(told.directory);
 }
 
+// The platform says whether it has compiled code of this version, or would like to. Whatever goes wrong here, the function
+// is loaded as ever.
+async function openCache(root) {
+  const mode = env.MAYFLY_CODE_CACHE;
+  delete env.MAYFLY_CODE_CACHE;
+  if (mode !== 'read' && mode !== 'write') return null;
+  try {
+    const { openCodeCache } = await import('./code_cache.mjs');
+    return await openCodeCache(api, mode, root);
+  } catch {
+    return null;
+  }
+}
+
 async function main() {
   if (env.MAYFLY_CONTROL_FD !== undefined) await waitForFunction();
   else await api.connected(); // the platform tells the interpreter's start from the function's own by it
@@ -217,7 +232,10 @@ async function main() {
   let handler;
   let run;
   try {
-    handler = await loadHandler(env.LAMBDA_TASK_ROOT ?? '/var/task', env._HANDLER ?? '');
+    const root = env.LAMBDA_TASK_ROOT ?? '/var/task';
+    const cache = await openCache(root);
+    handler = await loadHandler(root, env._HANDLER ?? '');
+    await cache?.close().catch(() => {});
     run = isStreaming(handler) ? runStreaming : runBuffered;
     if (run === runBuffered) refuseCallbackHandler(handler);
   } catch (error) {

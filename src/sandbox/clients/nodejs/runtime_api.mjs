@@ -5,6 +5,7 @@
 import net from 'node:net';
 
 const kPrefix = '/2018-06-01/runtime/';
+const kCodeCache = 'mayfly/code-cache';
 const kHeaderEnd = Buffer.from('\r\n\r\n');
 const kMaxHeaderBytes = 1 << 20;
 // Asks the platform to leave out the receipt of an answer and to send the next event as soon as there is one: one message
@@ -23,6 +24,7 @@ export class RuntimeApi {
     this.parts = [];
     this.size = 0;
     this.need = 0; // bytes without which looking again is useless
+    this.binary = false; // the body of the outstanding answer is bytes, not text
   }
 
   connect() {
@@ -92,7 +94,7 @@ export class RuntimeApi {
       const length = Number(headers['content-length'] ?? 0);
       this.need = from + length;
       if (bytes.length < this.need) return;
-      body = bytes.toString('utf8', from, this.need);
+      body = this.binary ? bytes.subarray(from, this.need) : bytes.toString('utf8', from, this.need);
       from = this.need;
     }
     this.need = 0;
@@ -168,6 +170,28 @@ export class RuntimeApi {
 
   postInitError(error) {
     return this.post('init/error', errorType(error), JSON.stringify(error));
+  }
+
+  // Compiled code of this version, or null (code_cache.mjs).
+  async readCodeCache() {
+    this.binary = true;
+    try {
+      const answer = await this.send(this.head('GET', kCodeCache, ''));
+      return answer.status === 200 ? answer.body : null;
+    } finally {
+      this.binary = false;
+    }
+  }
+
+  writeCodeCache(bytes) {
+    const socket = this.socket ?? this.connect();
+    socket.ref();
+    const answer = this.answer();
+    socket.cork();
+    socket.write(this.head('POST', kCodeCache, `Content-Length: ${bytes.length}\r\n`));
+    socket.write(bytes);
+    socket.uncork();
+    return answer;
   }
 
   // Opens a chunked answer to an invocation: {write(bytes, done), end(trailers), answered}.
