@@ -210,14 +210,7 @@ std::vector<std::pair<std::string, std::string>> World::function_credentials(con
 }
 
 Result<void> World::start_services() {
-  dispatch::DispatcherSettings settings;
-  settings.account_concurrency = config_.concurrency;
-  settings.idle_timeout = std::chrono::seconds(config_.idle_timeout);
-  settings.learn_idle = config_.learn_idle;
-  settings.memory_budget_mb = config_.memory_budget_mb;
-  settings.code_cache_mb = config_.code_cache_mb;
-  settings.snapshot_keep = std::chrono::hours(config_.snap_start_hours);
-  settings.network = network_of(config_);
+  dispatch::DispatcherSettings settings = dispatcher_settings_of(config_);
   // Where the machine has no NAT to give, functions have the loopback only; said at start and by `mayfly doctor`.
   const auto machine = sandbox::capabilities_from_json(capabilities_json_);
   if (!machine || !machine->has("network.nat"))

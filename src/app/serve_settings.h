@@ -11,6 +11,7 @@
 
 #include "app/config.h"
 #include "base/log.h"
+#include "dispatch/dispatcher.h"
 #include "sandbox/network_policy.h"
 
 namespace mayfly::app {
@@ -30,6 +31,19 @@ inline LogFormat format_of(const std::string& name) {
 // The text was checked when the configuration was read.
 inline sandbox::NetworkPolicy network_of(const Config& config) {
   return sandbox::parse_network_policy(config.network).value();
+}
+
+// What the configuration alone decides.
+inline dispatch::DispatcherSettings dispatcher_settings_of(const Config& config) {
+  dispatch::DispatcherSettings settings;
+  settings.account_concurrency = config.concurrency;
+  settings.idle_timeout = std::chrono::seconds(config.idle_timeout);
+  settings.learn_idle = config.learn_idle;
+  settings.memory_budget_mb = config.memory_budget_mb;
+  settings.code_cache_mb = config.code_cache_mb;
+  settings.snapshot_keep = std::chrono::hours(config.snap_start_hours);
+  settings.network = network_of(config);
+  return settings;
 }
 
 inline std::vector<std::string> split_paths(const std::string& text) {
