@@ -69,11 +69,17 @@ def measure_cold(arguments, result):
                 floor["spawn"].setdefault(kind, spread(spawned))
                 floor.setdefault("spawn_empty" if key == "empty" else "spawn_ready", {})[kind] = spread(spawned)
                 result["functions"].setdefault(kind, {})[f"cold_{key}"] = entry
-    with Server() as server:
-        server.create("bundle", "nodejs", code={"index.js": bundle(100)})
-        server.invoke("bundle")
-        time.sleep(PAUSE)
-        result["functions"]["nodejs"]["cold_bundle"] = cold(server, "bundle", arguments.cold)
+    # The second and later cold starts of one version: an instance is retired after a second, and the next one takes its compiled code.
+    for size in (100, 1000):
+        for key, settings in (("", ()), ("_compiled_anew", ("code_cache_mb=0",))):
+            with Server(("idle_timeout=1", *settings)) as server:
+                server.create("bundle", "nodejs", code={"index.js": bundle(size)})
+                server.invoke("bundle")
+                samples = []
+                for _ in range(max(5, arguments.cold // 2)):
+                    time.sleep(1.5)
+                    samples.append(server.invoke("bundle"))
+                result["functions"]["nodejs"][f"cold_bundle_{size}{key}"] = spread(samples)
 
 
 # Imports that take 300 ms of CPU time, whatever the machine.

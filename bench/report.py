@@ -33,8 +33,11 @@ def rows(result):
             row("cold, native, a sandbox ready; floor: spawn and round trip", entry["cold_ready"]["p50_ms"], spawn + floor["round_trip"][kind]["p50_ms"], goal=2)
             continue
         row(f"cold, {name}, a sandbox ready; floor: bare interpreter", entry["cold_ready"]["p50_ms"], spawn, goal=GOALS[kind])
-        if "cold_bundle" in entry:
-            row("cold, Node.js, bundle of 100 KB; floor: bare interpreter", entry["cold_bundle"]["p50_ms"], spawn, goal=0.2)
+        if "cold_bundle_100" in entry:
+            row("cold, Node.js, bundle of 100 KB, second of a version; floor: bare interpreter", entry["cold_bundle_100"]["p50_ms"], spawn, goal=0.2)
+            for size in (100, 1000):
+                row(f"the same, bundle of {size} KB; floor: compiled anew", entry[f"cold_bundle_{size}"]["p50_ms"],
+                    entry[f"cold_bundle_{size}_compiled_anew"]["p50_ms"])
         if "native" in functions:
             bare = floor["spawn_empty"][kind]["p50_ms"] + functions["native"]["cold_empty"]["p50_ms"]
             row(f"cold, {name}, none ready; floor: bare interpreter + bare sandbox", entry["cold_empty"]["p50_ms"], bare, goal=1.3)

