@@ -9,7 +9,6 @@
 namespace mayfly::dispatch {
 namespace {
 
-using testing::echo;
 using testing::RuntimeClient;
 using testing::World;
 
