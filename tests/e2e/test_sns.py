@@ -241,6 +241,24 @@ def test_fifo_topics_keep_the_order_and_drop_duplicates(sns, sqs, topic):
     assert [m["Body"] for m in received(sqs, url, 3)] == ["1", "2", "3"]
 
 
+def test_a_fifo_topic_knows_its_duplicates_after_a_kill(new_server):
+    instance = new_server().start()
+    sns, sqs = instance.client("sns"), instance.client("sqs")
+    arn = sns.create_topic(Name="kept.fifo", Attributes={"FifoTopic": "true"})["TopicArn"]
+    url, target = queue_of(sqs, "sns-kept")
+    sns.subscribe(TopicArn=arn, Protocol="sqs", Endpoint=target, Attributes={"RawMessageDelivery": "true"})
+    message = {"TopicArn": arn, "Message": "once", "MessageGroupId": "g", "MessageDeduplicationId": "d"}
+    first = sns.publish(**message)
+    instance.kill()
+    instance.start()
+    sns, sqs = instance.client("sns"), instance.client("sqs")
+    again = sns.publish(**message)
+    assert (again["MessageId"], again["SequenceNumber"]) == (first["MessageId"], first["SequenceNumber"])
+    last = sns.publish(**{**message, "Message": "last", "MessageDeduplicationId": "e"})
+    assert last["SequenceNumber"] > first["SequenceNumber"]
+    assert sorted(m["Body"] for m in received(sqs, url, 2)) == ["last", "once"]
+
+
 def test_what_a_queue_that_is_gone_would_get_goes_to_the_dead_letter_queue(sns, sqs, topic):
     arn = topic()
     url, target = queue_of(sqs, "sns-gone")

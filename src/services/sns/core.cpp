@@ -2,31 +2,16 @@
 
 #include <fmt/core.h>
 
+#include <charconv>
+
 namespace mayfly::sns {
 namespace {
-constexpr std::chrono::minutes kWindow{5};
 constexpr std::size_t kCallThreads = 8;
 constexpr std::size_t kCallQueue = 4'096;
 }  // namespace
 
-std::optional<Deduplication::Seen> Deduplication::find(const std::string& key, SystemTime now) {
-  const std::lock_guard lock(mutex_);
-  const auto found = slots_.find(key);
-  if (found == slots_.end() || found->second.until <= now) return std::nullopt;
-  return found->second.seen;
-}
-
-void Deduplication::remember(const std::string& key, Seen seen, SystemTime now) {
-  const std::lock_guard lock(mutex_);
-  slots_[key] = Slot{.seen = std::move(seen), .until = now + kWindow};
-  // What is too old goes once in a window, so that nothing is held for longer than two of them.
-  if (now < next_sweep_) return;
-  next_sweep_ = now + kWindow;
-  std::erase_if(slots_, [now](const auto& slot) { return slot.second.until <= now; });
-}
-
-Core::Core(store::KeyValue& store_in, Sns::Submit submit_in, Sns::Deliver deliver_in, BlockingPool& pool_in,
-           Clock& clock_in, SnsSettings settings_in)
+Core::Core(store::KeyValue& store_in, store::Queue& queue_in, Sns::Submit submit_in, Sns::Deliver deliver_in,
+           BlockingPool& pool_in, Clock& clock_in, SnsSettings settings_in)
     : store(store_in),
       submit(std::move(submit_in)),
       deliver(std::move(deliver_in)),
@@ -35,6 +20,7 @@ Core::Core(store::KeyValue& store_in, Sns::Submit submit_in, Sns::Deliver delive
       settings(std::move(settings_in)),
       topics(store_in),
       subscriptions(store_in),
+      deduplication(queue_in, clock_in),
       calls(kCallThreads, kCallQueue) {}
 
 Awaitable<aws::ApiResult<void>> Core::submit_all(std::vector<delivery::Request> requests) {
@@ -69,6 +55,14 @@ std::string Core::next_sequence() {
     next = std::max(last + 1, now);
   } while (!last_sequence.compare_exchange_weak(last, next));
   return fmt::format("1{:019}", next);
+}
+
+void Core::continue_after(std::string_view sequence) {
+  if (sequence.empty()) return;
+  sequence.remove_prefix(1);
+  std::uint64_t last = 0;
+  std::from_chars(sequence.data(), sequence.data() + sequence.size(), last);
+  last_sequence = last;
 }
 
 }  // namespace mayfly::sns

@@ -14,37 +14,17 @@
 #include "base/encoding.h"
 #include "base/signing_key.h"
 #include "services/operation.h"
+#include "services/sns/deduplication.h"
+#include "services/sns/delivery_policy.h"
 #include "services/sns/message.h"
 #include "services/sns/sns.h"
 #include "services/sns/table.h"
 
 namespace mayfly::sns {
 
-// What FIFO topics remember of the last five minutes, so that a message published twice is delivered once. Lost with
-// the process; FIFO queues keep a memory of their own.
-class Deduplication {
- public:
-  struct Seen {
-    std::string message_id;
-    std::string sequence;
-  };
-  // The earlier message of this key within the window, if any.
-  [[nodiscard]] std::optional<Seen> find(const std::string& key, SystemTime now);
-  void remember(const std::string& key, Seen seen, SystemTime now);
-
- private:
-  struct Slot {
-    Seen seen;
-    SystemTime until;
-  };
-  std::mutex mutex_;
-  std::unordered_map<std::string, Slot> slots_;
-  SystemTime next_sweep_;
-};
-
 struct Core {
-  Core(store::KeyValue& store_in, Sns::Submit submit_in, Sns::Deliver deliver_in, BlockingPool& pool_in,
-       Clock& clock_in, SnsSettings settings_in);
+  Core(store::KeyValue& store_in, store::Queue& queue_in, Sns::Submit submit_in, Sns::Deliver deliver_in,
+       BlockingPool& pool_in, Clock& clock_in, SnsSettings settings_in);
 
   store::KeyValue& store;
   Sns::Submit submit;
@@ -55,6 +35,7 @@ struct Core {
   Table<TopicRecord> topics;
   Table<SubscriptionRecord> subscriptions;
   Deduplication deduplication;
+  Throttle throttle;
   std::atomic<std::uint64_t> last_sequence{0};
   BlockingPool calls;             // to HTTP endpoints, which may be slow
   std::optional<SigningKey> key;  // from load() on
@@ -62,6 +43,8 @@ struct Core {
   [[nodiscard]] Signer signer() const;
   void set_signer(Signer signer);
   [[nodiscard]] std::string next_sequence();
+  // What an earlier run gave; "" : nothing.
+  void continue_after(std::string_view sequence);
   Awaitable<aws::ApiResult<void>> submit_all(std::vector<delivery::Request> requests);
   Awaitable<aws::ApiResult<void>> submit_one(delivery::Request request);
 
@@ -88,7 +71,6 @@ aws::ApiResult<TopicPtr> find_topic(Core& core, const aws::CallContext& context,
 // Any colon-separated text with at least six parts.
 aws::ApiResult<void> check_arn(std::string_view arn, std::string_view parameter);
 std::string default_policy(const TopicRecord& topic);
-std::string effective_delivery_policy(std::string_view given);
 
 // One page of `all`: a token is the key of its last item, encoded.
 template <typename Ptr>
@@ -117,8 +99,8 @@ delivery::Policy delivery_policy(const SubscriptionRecord& subscription, const T
 // --- endpoints.cpp
 inline constexpr std::string_view kEndpointHandler = "sns-http";
 // A notification for an HTTP endpoint, as a request to delivery.
-delivery::Request endpoint_request(const SubscriptionRecord& subscription, std::string_view type,
-                                   std::string_view message_id, std::string body);
+delivery::Request endpoint_request(const SubscriptionRecord& subscription, const TopicRecord& topic,
+                                   std::string_view type, std::string_view message_id, std::string body);
 // To the endpoint of the subscription that `target` names; done where it is not there any more.
 Awaitable<delivery::Attempt> call_endpoint(Core& core, delivery::Arn target, delivery::Event event);
 

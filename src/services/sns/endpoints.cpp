@@ -54,13 +54,6 @@ http::ClientRequest request_of(const Core& core, const SubscriptionRecord& subsc
   return request;
 }
 
-std::string content_type(const SubscriptionRecord& subscription) {
-  const auto policy = parse_json(subscription.attribute("DeliveryPolicy"));
-  const auto* request = policy ? find(*policy, "requestPolicy") : nullptr;
-  const auto given = request != nullptr ? get_string(*request, "headerContentType") : std::string_view();
-  return given.empty() ? "text/plain; charset=UTF-8" : std::string(given);
-}
-
 Attempt outcome(const Result<http::Response>& response) {
   constexpr int kTooManyRequests = 429;
   if (!response) {
@@ -79,8 +72,8 @@ Attempt outcome(const Result<http::Response>& response) {
 
 }  // namespace
 
-delivery::Request endpoint_request(const SubscriptionRecord& subscription, std::string_view type,
-                                   std::string_view message_id, std::string body) {
+delivery::Request endpoint_request(const SubscriptionRecord& subscription, const TopicRecord& topic,
+                                   std::string_view type, std::string_view message_id, std::string body) {
   delivery::Request request;
   request.target_arn = subscription.arn();
   request.via = kEndpointHandler;
@@ -90,7 +83,7 @@ delivery::Request endpoint_request(const SubscriptionRecord& subscription, std::
   request.event.parameters = json::object{{"Type", json::string(type)},
                                           {"MessageId", json::string(message_id)},
                                           {"Raw", subscription.raw() && type == "Notification"},
-                                          {"ContentType", content_type(subscription)}};
+                                          {"ContentType", http_policy(subscription, topic).content_type}};
   return request;
 }
 
@@ -100,6 +93,14 @@ Awaitable<Attempt> call_endpoint(Core& core, delivery::Arn target, delivery::Eve
   const auto subscription = subscription_by_arn(core, arn);
   // Whoever has unsubscribed gets nothing more.
   if (subscription == nullptr) co_return Attempt();
+  const auto topic = core.topics.find(topic_key(subscription->place, subscription->topic));
+  if (topic != nullptr && !subscription->pending) {
+    const auto rate = http_policy(*subscription, *topic).per_second;
+    if (!core.throttle.take(subscription->key(), rate, core.clock.steady_now())) {
+      co_return failed(Attempt::Kind::kThrottled, "Throttled",
+                       "the endpoint has had what its policy gives it a second");
+    }
+  }
   std::function<Result<http::Response>()> call = [request = request_of(core, *subscription, event)] {
     return http::fetch(request, kMostAnswerBytes);
   };

@@ -77,7 +77,7 @@ delivery::Request request_for(const TopicRecord& topic, const SubscriptionRecord
   if (subscription.protocol == "http" || subscription.protocol == "https") {
     auto text =
         subscription.raw() ? body : notification(signatures.signer(), signatures.of(body), subscription, message, body);
-    request = endpoint_request(subscription, "Notification", message.id, std::move(text));
+    request = endpoint_request(subscription, topic, "Notification", message.id, std::move(text));
   } else {
     request.target_arn = subscription.endpoint;
     request.event.id = uuid4();
@@ -137,16 +137,20 @@ std::string dedupe_key(const TopicRecord& topic, const Message& message) {
 
 Awaitable<aws::ApiResult<PublishedMessage>> publish_fifo(Core& core, TopicPtr topic, Message message) {
   const auto key = dedupe_key(*topic, message);
-  if (auto seen = core.deduplication.find(key, message.published)) {
+  if (auto seen = co_await core.deduplication.claim(key)) {
     co_return PublishedMessage{.id = std::move(seen->message_id), .sequence = std::move(seen->sequence)};
   }
   message.sequence = core.next_sequence();
   std::vector<delivery::Request> requests;
   collect(core, *topic, message, requests);
   auto delivered = co_await deliver_in_order(core, std::move(requests));
-  if (!delivered) co_return std::unexpected(std::move(delivered.error()));
-  // Only now: a publish that failed is tried again, and the queues drop what they have of it.
-  core.deduplication.remember(key, {.message_id = message.id, .sequence = message.sequence}, message.published);
+  if (!delivered) {
+    core.deduplication.abandon(key);
+    co_return std::unexpected(std::move(delivered.error()));
+  }
+  Deduplication::Seen seen{.message_id = message.id, .sequence = message.sequence};
+  auto remembered = co_await core.deduplication.remember(key, std::move(seen));
+  if (!remembered) co_return refuse_internal(remembered.error());
   co_return PublishedMessage{.id = std::move(message.id), .sequence = std::move(message.sequence)};
 }
 
@@ -285,21 +289,9 @@ delivery::Policy delivery_policy(const SubscriptionRecord& subscription, const T
     policy.max_back_off = std::chrono::seconds(20);
     return policy;
   }
-  constexpr std::int64_t kMostRetries = 100;
-  constexpr std::int64_t kLongestDelay = 3'600;
-  const auto given = parse_json(subscription.attribute("DeliveryPolicy"));
-  const auto of_topic = parse_json(effective_delivery_policy(topic.attribute("DeliveryPolicy"))).value();
-  const auto* http = find(of_topic, "http");
-  const auto* retry = http != nullptr ? find(*http, "defaultHealthyRetryPolicy") : nullptr;
-  if (const auto* own = given ? find(*given, "healthyRetryPolicy") : nullptr) retry = own;
-  const auto number = [&](std::string_view name, std::int64_t fallback, std::int64_t most) {
-    return std::clamp(retry != nullptr ? get_int(*retry, name, fallback) : fallback, std::int64_t{0}, most);
-  };
-  policy.max_attempts = static_cast<std::uint32_t>(1 + number("numRetries", 3, kMostRetries));
+  policy.waits = http_policy(subscription, topic).waits;
+  policy.max_attempts = static_cast<std::uint32_t>(1 + policy.waits.size());
   policy.max_age = delivery::kLongestAge;
-  const auto first = std::max<std::int64_t>(number("minDelayTarget", 20, kLongestDelay), 1);
-  policy.first_back_off = std::chrono::seconds(first);
-  policy.max_back_off = std::chrono::seconds(std::max(number("maxDelayTarget", 20, kLongestDelay), first));
   policy.jitter = false;
   return policy;
 }

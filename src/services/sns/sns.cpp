@@ -172,8 +172,10 @@ std::string field(const aws::Form& form, std::string_view name) {
 }  // namespace
 
 struct Sns::Impl {
-  Impl(store::KeyValue& store, Submit submit, Deliver deliver, BlockingPool& pool, Clock& clock, SnsSettings settings)
-      : core(store, std::move(submit), std::move(deliver), pool, clock, std::move(settings)), service(wire::service()) {
+  Impl(store::KeyValue& store, store::Queue& queue, Submit submit, Deliver deliver, BlockingPool& pool, Clock& clock,
+       SnsSettings settings)
+      : core(store, queue, std::move(submit), std::move(deliver), pool, clock, std::move(settings)),
+        service(wire::service()) {
     bind_topics(service, core);
     bind_permissions(service, core);
     bind_subscriptions(service, core);
@@ -184,8 +186,10 @@ struct Sns::Impl {
   aws::Service service;
 };
 
-Sns::Sns(store::KeyValue& store, Submit submit, Deliver deliver, BlockingPool& pool, Clock& clock, SnsSettings settings)
-    : impl_(std::make_unique<Impl>(store, std::move(submit), std::move(deliver), pool, clock, std::move(settings))) {}
+Sns::Sns(store::KeyValue& store, store::Queue& queue, Submit submit, Deliver deliver, BlockingPool& pool, Clock& clock,
+         SnsSettings settings)
+    : impl_(std::make_unique<Impl>(store, queue, std::move(submit), std::move(deliver), pool, clock,
+                                   std::move(settings))) {}
 
 Sns::~Sns() = default;
 
@@ -195,6 +199,9 @@ Awaitable<Result<void>> Sns::load() {
   if (!topics) co_return topics;
   auto subscriptions = co_await core.subscriptions.load(std::string(kSubscriptionPrefix));
   if (!subscriptions) co_return subscriptions;
+  auto greatest = co_await core.deduplication.load();
+  if (!greatest) co_return std::unexpected(std::move(greatest.error()));
+  core.continue_after(*greatest);
   auto removed = co_await remove_leftovers(core);
   if (!removed) co_return removed;
   auto key = co_await read_or_make_key(core);

@@ -7,7 +7,8 @@
 //              delivery.
 // Concurrency. Any reactor; nothing is locked across a wait. HTTP endpoints are called on threads of their own.
 // Limits.      AWS's own: 256 KiB messages, ten in a batch, 5 keys and 150 combinations in a filter policy, 50 tags.
-// Recovery.    load() reads all records and the signing key, which it makes where there is none.
+// Recovery.    load() reads all records, what FIFO topics remember, and the signing key, which it makes where there is
+//              none.
 #pragma once
 
 #include <functional>
@@ -22,6 +23,7 @@
 #include "delivery/targets.h"
 #include "http/server.h"
 #include "store/key_value.h"
+#include "store/queue.h"
 
 namespace mayfly::sns {
 
@@ -39,7 +41,8 @@ class Sns {
   // One attempt, now: Targets::deliver.
   using Deliver = std::function<Awaitable<delivery::Attempt>(std::string arn, delivery::Event event)>;
 
-  Sns(store::KeyValue& store, Submit submit, Deliver deliver, BlockingPool& pool, Clock& clock, SnsSettings settings);
+  Sns(store::KeyValue& store, store::Queue& queue, Submit submit, Deliver deliver, BlockingPool& pool, Clock& clock,
+      SnsSettings settings);
   ~Sns();
   Sns(const Sns&) = delete;
   Sns& operator=(const Sns&) = delete;

@@ -11,6 +11,8 @@
 #include "base/encoding.h"
 #include "base/json.h"
 #include "base/signing_key.h"
+#include "delivery/fake_queue.h"
+#include "services/sns/delivery_policy.h"
 
 namespace mayfly::sns {
 namespace {
@@ -98,7 +100,7 @@ class SnsService : public testing::Test {
 
   void start() {
     sns_ = std::make_unique<Sns>(
-        store_, [this](std::vector<delivery::Request> requests) { return take(std::move(requests)); },
+        store_, queue_, [this](std::vector<delivery::Request> requests) { return take(std::move(requests)); },
         [this](std::string arn, delivery::Event event) { return deliver(std::move(arn), std::move(event)); }, pool_,
         clock_, SnsSettings());
     run([&]() -> Awaitable<void> {
@@ -197,6 +199,7 @@ class SnsService : public testing::Test {
   Scope scope_{"test"};
   BlockingPool pool_{1, 16};
   MemoryStore store_;
+  delivery::FakeQueue queue_{clock_};
   std::string certificate_;
   std::string refused_;
   std::size_t submissions_ = 0;
@@ -355,6 +358,75 @@ TEST_F(SnsService, EndpointsConfirmBeforeTheyGetAnything) {
             "InvalidParameter: Invalid parameter: Protocol sms Reason: not implemented by this server");
 }
 
+TEST_F(SnsService, DeliveryPoliciesAreCarriedOutOrRefusedByName) {
+  const auto topic = create("news");
+  const auto refused = [&](const std::string& policy) {
+    Fields fields = attribute("DeliveryPolicy", policy);
+    fields.insert(fields.end(), {{"TopicArn", topic}, {"Protocol", "http"}, {"Endpoint", "http://example.com/hook"}});
+    return refusal("Subscribe", fields);
+  };
+  const std::string where = "InvalidParameter: Invalid parameter: Attributes Reason: DeliveryPolicy: ";
+  EXPECT_EQ(refused("[]"), where + "failed to parse JSON.");
+  EXPECT_EQ(refused(R"({"healthyRetryPolicy":{"numRetries":101}})"),
+            where + "healthyRetryPolicy.numRetries must be less than or equal to 100");
+  EXPECT_EQ(refused(R"({"healthyRetryPolicy":{"minDelayTarget":0}})"),
+            where + "healthyRetryPolicy.minDelayTarget must be greater than or equal to 1");
+  EXPECT_EQ(refused(R"({"healthyRetryPolicy":{"minDelayTarget":9,"maxDelayTarget":8}})"),
+            where + "healthyRetryPolicy.maxDelayTarget must be greater than or equal to minDelayTarget");
+  EXPECT_EQ(refused(R"({"healthyRetryPolicy":{"numRetries":2,"numNoDelayRetries":3}})"),
+            where +
+                "healthyRetryPolicy.numRetries must be greater than or equal to total of numMinDelayRetries, "
+                "numNoDelayRetries and numMaxDelayRetries");
+  EXPECT_EQ(refused(R"({"healthyRetryPolicy":{"backoffFunction":"cubic"}})"),
+            where + "healthyRetryPolicy.backoffFunction must be one of: linear, arithmetic, geometric, exponential");
+  EXPECT_EQ(refused(R"({"throttlePolicy":{"maxReceivesPerSecond":0}})"),
+            where + "throttlePolicy.maxReceivesPerSecond must be greater than or equal to 1");
+  EXPECT_EQ(refused(R"({"sicklyRetryPolicy":{"numRetries":1}})"), where + "sicklyRetryPolicy is not supported");
+  const auto policy =
+      R"({"healthyRetryPolicy":{"numRetries":6,"minDelayTarget":2,"maxDelayTarget":8,"numNoDelayRetries":1,)"
+      R"("numMinDelayRetries":1,"numMaxDelayRetries":1,"backoffFunction":"geometric"},"sicklyRetryPolicy":null,)"
+      R"("requestPolicy":{"headerContentType":"application/json"}})";
+  const auto arn = subscribe(topic, "http", "http://example.com/hook",
+                             Fields{{"Attributes.entry.1.key", "DeliveryPolicy"},
+                                    {"Attributes.entry.1.value", policy},
+                                    {"ReturnSubscriptionArn", "true"}});
+  const auto asked = parse_json(taken_.at(0).event.payload).value();
+  EXPECT_EQ(follow(std::string(get_string(asked, "SubscribeURL"))).head.status, 200);
+  taken_.clear();
+  publish(topic, "now");
+  using std::chrono::milliseconds;
+  EXPECT_EQ(taken_.at(0).policy.waits,
+            (std::vector<milliseconds>{milliseconds(0), milliseconds(2'000), milliseconds(2'000), milliseconds(4'000),
+                                       milliseconds(8'000), milliseconds(8'000)}));
+  EXPECT_EQ(taken_.at(0).policy.max_attempts, 7U);
+  EXPECT_EQ(get_string(taken_.at(0).event.parameters, "ContentType"), "application/json");
+  const auto shown =
+      parse_json(attributes("GetSubscriptionAttributes", "SubscriptionArn", arn).at("EffectiveDeliveryPolicy")).value();
+  EXPECT_EQ(get_int(*find(shown, "healthyRetryPolicy"), "numRetries"), 6);
+  // A topic may keep its subscriptions from having policies of their own.
+  call("SetTopicAttributes",
+       {{"TopicArn", topic},
+        {"AttributeName", "DeliveryPolicy"},
+        {"AttributeValue",
+         R"({"http":{"disableSubscriptionOverrides":true,"defaultHealthyRetryPolicy":{"numRetries":1}}})"}});
+  taken_.clear();
+  publish(topic, "again");
+  EXPECT_EQ(taken_.at(0).policy.waits, (std::vector<milliseconds>{milliseconds(20'000)}));
+  EXPECT_EQ(get_string(taken_.at(0).event.parameters, "ContentType"), "text/plain; charset=UTF-8");
+}
+
+TEST(SnsThrottle, GivesASecondsWorthAtOnceAndThenTheRate) {
+  Throttle throttle;
+  const SteadyTime start{};
+  EXPECT_TRUE(throttle.take("s", 2, start));
+  EXPECT_TRUE(throttle.take("s", 2, start));
+  EXPECT_FALSE(throttle.take("s", 2, start));
+  EXPECT_TRUE(throttle.take("other", 2, start));
+  EXPECT_TRUE(throttle.take("s", 2, start + std::chrono::milliseconds(500)));
+  EXPECT_FALSE(throttle.take("s", 2, start + std::chrono::milliseconds(500)));
+  EXPECT_TRUE(throttle.take("s", 0, start + std::chrono::milliseconds(500)));
+}
+
 TEST_F(SnsService, FifoTopicsGiveToQueuesInOrderAndOnce) {
   const auto topic = create("news.fifo", attribute("FifoTopic", "true"));
   const std::string queue = std::string(kQueue) + ".fifo";
@@ -380,6 +452,36 @@ TEST_F(SnsService, FifoTopicsGiveToQueuesInOrderAndOnce) {
   publish(topic, "3", {{"MessageGroupId", "g"}, {"MessageDeduplicationId", "c"}});
   EXPECT_EQ(delivered_.back().first, dead);
   EXPECT_TRUE(taken_.empty());
+}
+
+TEST_F(SnsService, WhatAFifoTopicHasDeliveredIsKnownAfterARestart) {
+  const auto topic = create("news.fifo", attribute("FifoTopic", "true"));
+  subscribe(topic, "sqs", kQueue, attribute("RawMessageDelivery", "true"));
+  const Fields group{{"MessageGroupId", "g"}, {"MessageDeduplicationId", "a"}};
+  const auto first = publish(topic, "1", group);
+  clock_.advance(std::chrono::minutes(4));
+  start();
+  EXPECT_EQ(publish(topic, "1", group), first);
+  EXPECT_EQ(delivered_.size(), 1U);
+  // A publish that could not be written down is no publish: it comes again.
+  queue_.broken = true;
+  EXPECT_TRUE(refusal("Publish",
+                      {{"TopicArn", topic}, {"Message", "2"}, {"MessageGroupId", "g"}, {"MessageDeduplicationId", "b"}})
+                  .starts_with("InternalError"));
+  queue_.broken = false;
+  publish(topic, "2", {{"MessageGroupId", "g"}, {"MessageDeduplicationId", "b"}});
+  EXPECT_EQ(delivered_.size(), 3U);
+  clock_.advance(std::chrono::minutes(2));
+  start();
+  EXPECT_NE(publish(topic, "1", group), first);
+  // A topic that is made again under its name remembers nothing of the one before.
+  call("DeleteTopic", {{"TopicArn", topic}});
+  create("news.fifo", attribute("FifoTopic", "true"));
+  subscribe(topic, "sqs", kQueue, attribute("RawMessageDelivery", "true"));
+  start();
+  const auto before = delivered_.size();
+  publish(topic, "2", {{"MessageGroupId", "g"}, {"MessageDeduplicationId", "b"}});
+  EXPECT_EQ(delivered_.size(), before + 1);
 }
 
 TEST_F(SnsService, ABatchIsCheckedAsAWhole) {

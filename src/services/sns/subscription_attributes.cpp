@@ -73,10 +73,7 @@ aws::ApiResult<void> set_delivery(SubscriptionRecord& subscription, std::string 
     subscription.attributes.erase("DeliveryPolicy");
     return {};
   }
-  const auto parsed = parse_json(policy);
-  if (!parsed || !parsed->is_object()) {
-    return refuse_parameter(fmt::format("{}DeliveryPolicy: failed to parse JSON.", where));
-  }
+  if (auto good = check_subscription_policy(policy, where); !good) return good;
   subscription.attributes["DeliveryPolicy"] = std::move(policy);
   return {};
 }
@@ -97,6 +94,10 @@ Awaitable<aws::ApiResult<wire::GetSubscriptionAttributesResponse>> get_attribute
   }
   shown.emplace("RawMessageDelivery", "false");
   shown["ConfirmationWasAuthenticated"] = subscription->authenticated ? "true" : "false";
+  const auto topic = core.topics.find(topic_key(subscription->place, subscription->topic));
+  if (topic != nullptr && (subscription->protocol == "http" || subscription->protocol == "https")) {
+    shown["EffectiveDeliveryPolicy"] = effective_delivery_policy(*subscription, *topic);
+  }
   shown["Endpoint"] = subscription->endpoint;
   shown["Owner"] = subscription->place.account;
   shown["PendingConfirmation"] = subscription->pending ? "true" : "false";

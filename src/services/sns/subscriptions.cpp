@@ -123,7 +123,7 @@ Awaitable<aws::ApiResult<void>> ask_for_confirmation(Core& core, const TopicReco
                                                      SubscriptionPtr subscription) {
   const auto id = uuid4();
   auto body = confirmation(core.signer(), topic, *subscription, id, core.clock.now());
-  auto request = endpoint_request(*subscription, "SubscriptionConfirmation", id, std::move(body));
+  auto request = endpoint_request(*subscription, topic, "SubscriptionConfirmation", id, std::move(body));
   request.policy = delivery_policy(*subscription, topic);
   request.policy.dead_letter_arn.clear();
   co_return co_await core.submit_one(std::move(request));
@@ -255,6 +255,7 @@ Awaitable<aws::ApiResult<SubscriptionPtr>> confirm(Core& core, std::string topic
 Awaitable<aws::ApiResult<void>> unsubscribe(Core& core, SubscriptionPtr subscription) {
   auto erased = co_await core.subscriptions.erase(subscription->key());
   if (!erased) co_return std::unexpected(std::move(erased.error()));
+  core.throttle.forget(subscription->key());
   if (!*erased) co_return aws::ApiResult<void>();
   Table<TopicRecord>::Edit edit = [](TopicRecord& topic) -> aws::ApiResult<void> {
     ++topic.deleted_subscriptions;

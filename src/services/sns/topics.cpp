@@ -12,10 +12,6 @@ namespace {
 
 constexpr std::size_t kMostTags = 50;
 constexpr std::size_t kLongestName = 256;
-constexpr std::string_view kDefaultDelivery =
-    R"({"http":{"defaultHealthyRetryPolicy":{"minDelayTarget":20,"maxDelayTarget":20,"numRetries":3,)"
-    R"("numMaxDelayRetries":0,"numNoDelayRetries":0,"numMinDelayRetries":0,"backoffFunction":"linear"},)"
-    R"("disableSubscriptionOverrides":false,"defaultRequestPolicy":{"headerContentType":"text/plain; charset=UTF-8"}}})";
 // Settings of the API that this server would not carry out.
 constexpr std::array<std::string_view, 5> kUnsupported{"KmsMasterKeyId", "ArchivePolicy", "DataProtectionPolicy",
                                                        "BeginningArchiveTime", "MessageArchive"};
@@ -31,14 +27,6 @@ bool is_topic_name(std::string_view name) {
 
 bool is_feedback(std::string_view name) {
   return name.ends_with("FeedbackRoleArn") || name.ends_with("FeedbackSampleRate");
-}
-
-aws::ApiResult<void> check_delivery_policy(std::string_view value, std::string_view where) {
-  const auto parsed = parse_json(value);
-  if (!parsed || !parsed->is_object()) {
-    return refuse_parameter(fmt::format("{}DeliveryPolicy: failed to parse JSON.", where));
-  }
-  return {};
 }
 
 // Checks an attribute and sets it; `where` as in set_attribute() of subscriptions.
@@ -68,7 +56,7 @@ aws::ApiResult<void> set_topic_attribute(TopicRecord& topic, const std::string& 
     }
   } else if (name == "DeliveryPolicy") {
     if (!value.empty()) {
-      if (auto good = check_delivery_policy(value, where); !good) return good;
+      if (auto good = check_topic_policy(value, where); !good) return good;
     }
   } else if (name == "DisplayName") {
     constexpr std::size_t kLongestDisplayName = 100;
@@ -158,9 +146,14 @@ Awaitable<aws::ApiResult<aws::Empty>> delete_topic(Core& core, const aws::CallCo
   if (topic != nullptr) {
     auto erased = co_await core.topics.erase(*key);
     if (!erased) co_return std::unexpected(std::move(erased.error()));
+    if (topic->fifo()) {
+      auto forgotten = co_await core.deduplication.forget(*key);
+      if (!forgotten) co_return refuse_internal(forgotten.error());
+    }
     // Without its topic a subscription gets nothing; a crash in between leaves it for the next topic of that name to
     // find, so load() looks for such.
     for (const auto& subscription : core.subscriptions.with_prefix(subscriptions_prefix(topic->place, topic->name))) {
+      core.throttle.forget(subscription->key());
       auto removed = co_await core.subscriptions.erase(subscription->key());
       if (!removed) co_return std::unexpected(std::move(removed.error()));
     }
@@ -313,24 +306,6 @@ std::string default_policy(const TopicRecord& topic) {
   statements.push_back(std::move(statement));
   return to_json(
       json::object{{"Version", "2008-10-17"}, {"Id", "__default_policy_ID"}, {"Statement", std::move(statements)}});
-}
-
-std::string effective_delivery_policy(std::string_view given) {
-  auto out = parse_json(kDefaultDelivery).value();
-  const auto set = parse_json(given);
-  const auto* http = set ? find(*set, "http") : nullptr;
-  if (http != nullptr && http->is_object()) {
-    auto& mine = out.get_object()["http"].get_object();
-    for (const auto& part : http->get_object()) {
-      auto& slot = mine[part.key()];
-      if (slot.is_object() && part.value().is_object()) {
-        for (const auto& item : part.value().get_object()) slot.get_object()[item.key()] = item.value();
-      } else {
-        slot = part.value();
-      }
-    }
-  }
-  return to_json(out);
 }
 
 void bind_topics(aws::Service& service, Core& core) {
