@@ -12,12 +12,25 @@ constexpr std::string_view kHead = R"({"Records":[)";
 constexpr std::string_view kTail = "]}";
 constexpr std::uint32_t kMostHalvings = 16;
 
+// Mappings take a plain text beside the pattern language's lists: {"body": "text"} for {"body": ["text"]}.
+std::string with_lists(const std::string& text) {
+  auto given = parse_json(text);
+  if (!given || !given->is_object()) return text;
+  bool changed = false;
+  for (auto& member : given->get_object()) {
+    if (!member.value().is_string()) continue;
+    member.value() = json::array{member.value()};
+    changed = true;
+  }
+  return changed ? to_json(*given) : text;
+}
+
 }  // namespace
 
 Result<std::vector<pattern::Pattern>> parse_filters(const std::vector<std::string>& patterns) {
   std::vector<pattern::Pattern> out;
   for (const auto& text : patterns) {
-    auto parsed = pattern::Pattern::parse(text);
+    auto parsed = pattern::Pattern::parse(with_lists(text));
     if (!parsed) return std::unexpected(std::move(parsed.error()));
     out.push_back(std::move(*parsed));
   }
@@ -29,12 +42,21 @@ bool passes(const std::vector<pattern::Pattern>& filters, const SourceRecord& re
   auto event = parse_json(record.text);
   if (!event || !event->is_object()) return false;
   auto& object = event->get_object();
-  if (auto* body = object.if_contains("body"); body != nullptr && body->is_string()) {
-    if (auto parsed = parse_json(std::string_view(body->get_string())); parsed && parsed->is_object()) {
-      *body = std::move(*parsed);
-    }
+  const auto any = [&] {
+    return std::any_of(filters.begin(), filters.end(), [&](const auto& filter) { return filter.matches(*event); });
+  };
+  auto* body = object.if_contains("body");
+  auto parsed = body != nullptr && body->is_string() ? parse_json(std::string_view(body->get_string()))
+                                                     : Result<json::value>(json::value());
+  if (parsed && parsed->is_object()) {
+    *body = std::move(*parsed);
+    return any();
   }
-  return std::any_of(filters.begin(), filters.end(), [&](const auto& filter) { return filter.matches(*event); });
+  if (any()) return true;
+  // A body that is a text in quotes is compared without them, too.
+  if (!parsed || !parsed->is_string()) return false;
+  *body = std::move(*parsed);
+  return any();
 }
 
 std::vector<std::vector<SourceRecord>> make_batches(std::vector<SourceRecord> records, const BatchRules& rules) {

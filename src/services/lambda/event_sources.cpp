@@ -17,6 +17,7 @@ wire::EventSourceMappingConfiguration shown_mapping(const Mappings& mappings, co
   auto out = record.config;
   out.State = mappings.state_of(record);
   out.StateTransitionReason = std::string(kByUser);
+  out.LastProcessingResult = mappings.last_result_of(record);
   return out;
 }
 

@@ -178,6 +178,24 @@ TEST_F(EventSourceMappings, ShowTheirStatesAsRecorded) {
   map("");
 }
 
+TEST_F(EventSourceMappings, ShowHowTheirLastBatchEnded) {
+  const auto created = map(R"(,"FunctionResponseTypes":["ReportBatchItemFailures"])");
+  const auto last = [&] {
+    return std::string(get_string(call("GET", path_of(created), "", 200), "LastProcessingResult"));
+  };
+  EXPECT_EQ(last(), "");
+  answer(R"({"batchItemFailures":[]})");
+  send("a");
+  EXPECT_EQ(last(), "OK");
+  answer("{}", "Unhandled");
+  send("b");
+  EXPECT_EQ(last(), "PROBLEM: Function call failed");
+  answer(R"({"batchItemFailures":[{"itemIdentifier":"nobody"}]})");
+  pass(seconds(3));
+  send("c");
+  EXPECT_EQ(last(), "PROBLEM: The function's partial batch response cannot be read");
+}
+
 TEST_F(EventSourceMappings, RefuseWhatTheyWouldNotCarryOut) {
   map(R"(,"BatchSize":11)", 400);
   map(R"(,"BatchSize":10001,"MaximumBatchingWindowInSeconds":1)", 400);
@@ -394,6 +412,10 @@ TEST(Batch, FiltersCompareBodiesOfTheirKind) {
   EXPECT_TRUE(passes(filters(R"({"body":{"a":["b"]}})"), with_body(R"({"a":"b"})")));
   EXPECT_TRUE(passes(filters(R"({"eventSource":["aws:sqs"]})"), with_body("x")));
   EXPECT_FALSE(parse_filters(std::vector<std::string>(1, "null")));
+  // A plain text is taken for a list of it, as recorded.
+  EXPECT_TRUE(passes(filters(R"({"body":"plain"})"), with_body("plain")));
+  EXPECT_TRUE(passes(filters(R"({"body":"plain"})"), with_body("\"plain\"")));
+  EXPECT_FALSE(passes(filters(R"({"body":"plain"})"), with_body(R"({"key":"plain"})")));
 }
 
 }  // namespace

@@ -91,4 +91,12 @@ std::string Mappings::state_of(const MappingRecord& record) const {
   return works ? "Disabling" : "Disabled";
 }
 
+std::optional<std::string> Mappings::last_result_of(const MappingRecord& record) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = pollers_.find(record.uuid);
+  const char* result = found != pollers_.end() && found->second ? found->second->last_result() : nullptr;
+  if (result == nullptr) return std::nullopt;
+  return result;
+}
+
 }  // namespace mayfly::lambda

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 
 #include "services/lambda/event_source.h"
@@ -35,6 +36,8 @@ class Mappings {
   void end(const MappingRecord& record);
   // "Enabled", "Disabled", or "Disabling" while batches of a disabled one are still under way.
   [[nodiscard]] std::string state_of(const MappingRecord& record) const;
+  // How its last batch ended; nullopt where none has since it was made, changed, or the server started.
+  [[nodiscard]] std::optional<std::string> last_result_of(const MappingRecord& record) const;
 
   MappingTable table;
 

@@ -20,6 +20,11 @@ constexpr milliseconds kLongestPause{10'000};
 constexpr milliseconds kLongestFailurePause{2'000};
 constexpr seconds kPauseWithoutFunction{1};
 
+constexpr const char* kProcessed = "OK";
+constexpr const char* kCallFailed = "PROBLEM: Function call failed";
+constexpr const char* kUnreadable = "PROBLEM: The event source cannot be read";
+constexpr const char* kBadResponse = "PROBLEM: The function's partial batch response cannot be read";
+
 std::chrono::nanoseconds pause_of(std::uint32_t step, std::chrono::nanoseconds longest) {
   const auto most = delivery::back_off(kFirstPause, longest, step);
   return most / 2 +
@@ -107,6 +112,7 @@ Awaitable<void> Poller::receive_once() {
       log(Level::kWarn, "an event source cannot be read; it is tried again",
           {{"function", settings_.function}, {"error", received.error().message}});
     }
+    last_result_ = kUnreadable;
     paused_until_ = now + pause_of(failures_, kLongestPause);
     ++failures_;
     co_return;
@@ -236,6 +242,11 @@ Awaitable<void> Poller::settle(const std::vector<SourceRecord>& batch, const dis
   if (outcome.function_error.empty()) {
     bad.emplace();
     if (settings_.partial_responses) bad = reported_failures(outcome.payload, batch);
+  }
+  if (!outcome.function_error.empty()) {
+    last_result_ = kCallFailed;
+  } else {
+    last_result_ = bad ? kProcessed : kBadResponse;
   }
   std::vector<std::string> good;
   if (bad) {

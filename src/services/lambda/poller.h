@@ -47,6 +47,8 @@ class Poller : public std::enable_shared_from_this<Poller> {
   void stop();
   [[nodiscard]] bool is_running() const { return running_.load() > 0; }
   [[nodiscard]] std::uint32_t concurrency() const { return in_flight_.load(); }
+  // How the last batch ended, in the words of LastProcessingResult; null while none has.
+  [[nodiscard]] const char* last_result() const { return last_result_.load(); }
 
  private:
   Awaitable<void> receive_all();
@@ -70,6 +72,7 @@ class Poller : public std::enable_shared_from_this<Poller> {
   std::atomic<bool> stopping_{false};
   std::atomic<std::uint32_t> running_{0};  // tasks
   std::atomic<std::uint32_t> in_flight_{0};
+  std::atomic<const char*> last_result_{nullptr};
   Signal changed_;
   std::uint32_t limit_ = kFirstConcurrency;
   SteadyTime grown_at_{};
