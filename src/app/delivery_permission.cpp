@@ -65,6 +65,12 @@ bool DeliveryPermission::target_allows(const Sender& sender) const {
   return authorizer_.allows_by_resource(std::move(question));
 }
 
+bool DeliveryPermission::target_is_gone(const Sender& sender) const {
+  const auto service = std::string_view(sender.action).substr(0, sender.action.find(':'));
+  const auto found = exists_.find(service);
+  return found != exists_.end() && !found->second(sender.target);
+}
+
 std::optional<Attempt> DeliveryPermission::check(const delivery::Arn& target, const delivery::Event& event) const {
   auto source = delivery::parse_arn(event.source_arn);
   if (!source || (source->service != "events" && source->service != "scheduler" && source->service != "sns")) {
@@ -82,7 +88,7 @@ std::optional<Attempt> DeliveryPermission::check(const delivery::Arn& target, co
   const bool by_role = !event.role_arn.empty();
   if (by_role && role_allows(sender, event.role_arn)) return std::nullopt;
   // A schedule acts as its role alone. A rule's own principal may still be allowed by the target's policy.
-  if (sender.arn.service != "scheduler" && target_allows(sender)) return std::nullopt;
+  if (sender.arn.service != "scheduler" && (target_allows(sender) || target_is_gone(sender))) return std::nullopt;
   Attempt refused;
   refused.kind = Attempt::Kind::kRefused;
   refused.status = 403;

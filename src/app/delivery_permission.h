@@ -8,7 +8,11 @@
 // Concurrency. Any reactor; holds no state that changes.
 #pragma once
 
+#include <functional>
+#include <map>
 #include <optional>
+#include <string>
+#include <string_view>
 
 #include "app/authorizer.h"
 #include "delivery/targets.h"
@@ -22,6 +26,10 @@ class DeliveryPermission {
   void add_resource_policies(std::string service, Authorizer::ResourcePolicies policies) {
     authorizer_.add_resource_policies(std::move(service), std::move(policies));
   }
+  // Whether a resource of this service exists. Where it is gone its handler says so, instead of a policy that went
+  // with it.
+  using Exists = std::function<bool(std::string_view arn)>;
+  void add_existence(std::string service, Exists exists) { exists_.emplace(std::move(service), std::move(exists)); }
   // The refusal, or nullopt: allowed.
   [[nodiscard]] std::optional<delivery::Attempt> check(const delivery::Arn& target, const delivery::Event& event) const;
 
@@ -29,8 +37,10 @@ class DeliveryPermission {
   struct Sender;
   [[nodiscard]] bool role_allows(const Sender& sender, const std::string& role) const;
   [[nodiscard]] bool target_allows(const Sender& sender) const;
+  [[nodiscard]] bool target_is_gone(const Sender& sender) const;
 
   Authorizer authorizer_;
+  std::map<std::string, Exists, std::less<>> exists_;
   const iam::Iam& iam_;
 };
 

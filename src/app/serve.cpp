@@ -273,6 +273,7 @@ void World::make_events() {
   };
   events_ = std::make_unique<events::Events>(secrets_->records(), store_->stream(), time(), submit, targets_, settings);
   targets_.add("events", events_->target_handler());
+  if (test_clock_) test_clock_->wait_for([this](SystemTime now) { return events_->is_settled(now); });
 }
 
 void World::make_scheduler() {
@@ -301,7 +302,8 @@ void World::make_sns() {
   const sns::Sns::Deliver deliver = [this](std::string arn, delivery::Event event) {
     return targets_.deliver(std::move(arn), std::move(event));
   };
-  sns_ = std::make_unique<sns::Sns>(secrets_->records(), submit, deliver, *pool_, time(), std::move(settings));
+  sns_ = std::make_unique<sns::Sns>(secrets_->records(), store_->queue(), submit, deliver, *pool_, time(),
+                                    std::move(settings));
   sns_->add_to(targets_);
 }
 
@@ -317,6 +319,9 @@ std::vector<std::pair<std::string, Authorizer::ResourcePolicies>> World::resourc
 void World::decide_deliveries() {
   permission_ = std::make_unique<DeliveryPermission>(*iam_, clock_);
   for (auto& [service, policies] : resource_policies()) permission_->add_resource_policies(service, policies);
+  permission_->add_existence("lambda", [this](std::string_view arn) { return lambda_->has(arn); });
+  permission_->add_existence("sqs", [this](std::string_view arn) { return sqs_->find(arn).has_value(); });
+  permission_->add_existence("sns", [this](std::string_view arn) { return sns_->resource_policy(arn).has_value(); });
   targets_.set_permission(
       [this](const delivery::Arn& target, const delivery::Event& event) { return permission_->check(target, event); });
 }

@@ -47,8 +47,9 @@ struct Policy {
   std::chrono::seconds max_age{21'600};  // from acceptance; at most kLongestAge
   std::chrono::milliseconds first_back_off{1'000};
   std::chrono::milliseconds max_back_off{300'000};
-  bool jitter = true;           // false: exactly first_back_off, then twice that, ..
-  std::string dead_letter_arn;  // gets the event itself, with message attributes by `dead_letter_form`
+  std::vector<std::chrono::milliseconds> waits;  // before the first retries, exactly; what is above holds behind them
+  bool jitter = true;                            // false: exactly first_back_off, then twice that, ..
+  std::string dead_letter_arn;                   // gets the event itself, with message attributes by `dead_letter_form`
   DeadLetterForm dead_letter_form = DeadLetterForm::kRule;
   std::vector<std::pair<std::string, std::string>> dead_letter_facts;  // further attributes of its message
   std::string on_success_arn;  // destinations get Lambda's destination record (delivery/records.h)

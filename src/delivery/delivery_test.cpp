@@ -8,8 +8,6 @@
 
 #include "delivery/breaker.h"
 #include "delivery/fake_queue.h"
-#include "delivery/parcel.h"
-#include "delivery/records.h"
 
 namespace mayfly::delivery {
 namespace {
@@ -616,32 +614,51 @@ TEST(Delivery, AHandlerOfAnotherNameHasItsOwnLane) {
   });
 }
 
-TEST(Parcel, ReadsBackWhatItWroteAndRefusesTheRest) {
-  Parcel parcel;
-  parcel.target = kFunction;
-  parcel.via = "lambda-run";
-  parcel.event = request_for(kFunction, "x\n\"y").event;
-  parcel.event.parameters["a"] = 1;
-  parcel.event.group_id = "g";
-  parcel.policy.jitter = false;
-  parcel.policy.dead_letter_form = DeadLetterForm::kFunction;
-  parcel.policy.dead_letter_facts = {{"EXECUTION_ID", "e"}, {"SCHEDULED_TIME", "t"}};
-  const auto text = to_text(parcel);
-  const auto back = parcel_from_text(text);
-  ASSERT_TRUE(back);
-  EXPECT_EQ(to_text(*back), text);
-  EXPECT_EQ(back->event.payload, "x\n\"y");
-  for (const char* bad : {"", "7", "7\n", "99999999999999999999\n{}", "2\n{}", "-1\n{}", "x"}) {
-    EXPECT_FALSE(parcel_from_text(bad)) << bad;
-  }
+TEST(Delivery, WrittenWaitsAreKeptExactly) {
+  World w;
+  w.start();
+  w.answers["function:work"] = {attempt_of(Attempt::Kind::kRetry, "E")};
+  auto request = request_for(kFunction);
+  request.policy.max_attempts = 5;
+  request.policy.waits = {milliseconds(0), seconds(1), milliseconds(2'500), seconds(7)};
+  ASSERT_TRUE(w.submit(request));
+  w.pass(seconds(20), milliseconds(100));
+  std::vector<SteadyTime::duration> at;
+  for (const auto& one : w.seen) at.push_back(one.at - w.seen.front().at);
+  const std::vector<SteadyTime::duration> due{seconds(0), seconds(0), seconds(1), milliseconds(3'500),
+                                              milliseconds(10'500)};
+  EXPECT_EQ(at, due);
 }
 
-TEST(Records, DerivedIdsAreUuidsAndAlwaysTheSame) {
-  const auto id = derived_id("a", "dead-letter");
-  EXPECT_EQ(id.size(), 36U);
-  EXPECT_EQ(id[14], '8');
-  EXPECT_EQ(id, derived_id("a", "dead-letter"));
-  EXPECT_NE(id, derived_id("a", "success"));
+TEST(Delivery, AShortcutSparesTheEventALane) {
+  World w;
+  bool open = true;
+  std::vector<std::string> ran;
+  w.targets.add("lambda-run", [&ran](Arn arn, Event event) -> Awaitable<Attempt> {
+    ran.push_back(arn.resource + " " + event.payload);
+    co_return Attempt();
+  });
+  w.targets.add_shortcut("lambda", [](const Arn&, Request& request) {
+    request.via = "lambda-run";
+    return true;
+  });
+  w.targets.set_permission([&open](const Arn& arn, const Event&) -> std::optional<Attempt> {
+    if (open || arn.service != "lambda") return std::nullopt;
+    return attempt_of(Attempt::Kind::kRefused, "AccessDenied");
+  });
+  w.start();
+  ASSERT_TRUE(w.submit(request_for(kFunction)));
+  EXPECT_EQ(ran, (std::vector<std::string>{R"(function:work {"n":1})"}));
+  EXPECT_EQ(w.queue.writes, 1U);
+  EXPECT_TRUE(w.seen.empty());
+  // Who may not give to the target takes the ordinary way, which ends at its own dead letters.
+  open = false;
+  auto refused = request_for(kFunction);
+  refused.policy.dead_letter_arn = kQueueArn;
+  ASSERT_TRUE(w.submit(refused));
+  w.pass(seconds(1), milliseconds(100));
+  EXPECT_EQ(ran.size(), 1U);
+  EXPECT_EQ(w.count("letters"), 1U);
 }
 
 }  // namespace

@@ -170,8 +170,13 @@ Awaitable<void> Delivery::Impl::settle(Lane& lane, const store::Leased& message,
     const std::lock_guard lock(mutex);
     ++lane.shown.failed_attempts;
     if (!reached && !(refused && has_followers(policy))) lane.unreachable(now);
-    delay = back_off(policy.first_back_off, policy.max_back_off, progress.attempts - 1);
-    if (policy.jitter) delay = jittered(delay, random);
+    const auto retry = progress.attempts - 1;
+    if (retry < policy.waits.size()) {
+      delay = policy.waits[retry];
+    } else {
+      delay = back_off(policy.first_back_off, policy.max_back_off, retry);
+      if (policy.jitter) delay = jittered(delay, random);
+    }
   }
   count(lane, "failed");
   if (refused && has_followers(policy)) {

@@ -170,6 +170,12 @@ class FakeQueue final : public store::Queue {
     store::Published out;
     out.id = message.id;
     const auto now = clock_.now();
+    const auto held = std::ranges::find_if(content.messages, [&](const Message& m) { return m.sent.id == message.id; });
+    if (held != content.messages.end()) {
+      out.sequence = held->sequence;
+      out.duplicate = true;
+      return out;
+    }
     if (!message.dedupe_id.empty()) {
       auto& seen = content.seen[message.dedupe_id];
       if (seen != SystemTime{} && now - seen < content.settings.dedupe_window) {

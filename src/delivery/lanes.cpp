@@ -108,6 +108,7 @@ Awaitable<Result<void>> Delivery::Impl::submit_all(std::vector<Request> requests
     if (request.target_arn.empty() || request.target_arn.size() > kMaxTargetBytes) {
       co_return fail(ErrorCode::kInvalid, fmt::format("a delivery's target has 1 to {} bytes", kMaxTargetBytes));
     }
+    targets.shorten(request);
     auto& lane = lane_of(request.target_arn, request.via);
     auto configured = co_await configure(lane);
     if (!configured) co_return configured;

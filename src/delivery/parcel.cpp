@@ -29,6 +29,10 @@ json::object to_value(const Policy& policy) {
   out["first"] = policy.first_back_off.count();
   out["longest"] = policy.max_back_off.count();
   if (!policy.jitter) out["jitter"] = false;
+  if (!policy.waits.empty()) {
+    auto& waits = out["waits"].emplace_array();
+    for (const auto wait : policy.waits) waits.emplace_back(wait.count());
+  }
   set(out, "dead", policy.dead_letter_arn);
   out["form"] = static_cast<int>(policy.dead_letter_form);
   for (const auto& [name, value] : policy.dead_letter_facts) {
@@ -48,6 +52,11 @@ Policy policy_from(const json::value& value) {
   out.first_back_off = std::chrono::milliseconds(get_int(value, "first"));
   out.max_back_off = std::chrono::milliseconds(get_int(value, "longest"));
   out.jitter = get_bool(value, "jitter", true);
+  if (const auto* waits = find(value, "waits"); waits != nullptr && waits->is_array()) {
+    for (const auto& wait : waits->get_array()) {
+      if (wait.is_int64()) out.waits.emplace_back(wait.get_int64());
+    }
+  }
   out.dead_letter_arn = text_of(value, "dead");
   out.dead_letter_form = static_cast<DeadLetterForm>(get_int(value, "form"));
   for (const auto& fact : object_of(value, "facts")) {

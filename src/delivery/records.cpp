@@ -1,5 +1,7 @@
 #include "delivery/records.h"
 
+#include <array>
+
 #include "base/crypto.h"
 #include "base/encoding.h"
 #include "base/json.h"
@@ -29,6 +31,31 @@ std::string cut(const std::string& text, std::size_t bytes) {
   return text.substr(0, bytes);
 }
 
+// Services' own error codes in those that EventBridge documents for the dead letters of its rules.
+std::string rule_error_code(std::string_view code) {
+  using Names = std::pair<std::string_view, std::string_view>;
+  constexpr std::array<Names, 14> kCodes{{
+      {"ResourceNotFoundException", "NO_RESOURCE"},
+      {"AWS.SimpleQueueService.NonExistentQueue", "NO_RESOURCE"},
+      {"NotFound", "NO_RESOURCE"},
+      {"InvalidTarget", "NO_RESOURCE"},
+      {"AccessDeniedException", "NO_PERMISSIONS"},
+      {"AccessDenied", "NO_PERMISSIONS"},
+      {"TooManyRequestsException", "THROTTLING"},
+      {"EventAgeExceeded", "THROTTLING"},  // nothing was attempted but throttles
+      {"ValidationException", "INVALID_PARAMETER"},
+      {"InvalidParameterValue", "INVALID_PARAMETER"},
+      {"InvalidMessageContents", "INVALID_PARAMETER"},
+      {"InvalidRequestContentException", "INVALID_JSON"},
+      {"ServiceException", "INTERNAL_ERROR"},
+      {"InternalFailure", "INTERNAL_ERROR"},
+  }};
+  for (const auto& [theirs, rules] : kCodes) {
+    if (theirs == code) return std::string(rules);
+  }
+  return std::string(code);
+}
+
 json::object letter_attributes(const Parcel& parcel, const Progress& progress, Ending ending) {
   const auto& last = progress.last;
   auto code = last.error_code;
@@ -55,7 +82,7 @@ json::object letter_attributes(const Parcel& parcel, const Progress& progress, E
         out[schedule ? "SCHEDULE_ARN" : "RULE_ARN"] = text_attribute(parcel.event.source_arn);
       }
       out["TARGET_ARN"] = text_attribute(parcel.target);
-      out["ERROR_CODE"] = text_attribute(code);
+      out["ERROR_CODE"] = text_attribute(schedule ? code : rule_error_code(code));
       out["ERROR_MESSAGE"] = text_attribute(cut(message, kErrorMessageBytes));
       const auto retries = progress.attempts == 0 ? 0 : progress.attempts - 1;
       out["RETRY_ATTEMPTS"] = attribute("Number", std::to_string(retries));

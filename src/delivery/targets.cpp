@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include "delivery/delivery.h"
+
 namespace mayfly::delivery {
 
 std::optional<Arn> parse_arn(std::string_view text) {
@@ -26,6 +28,21 @@ std::optional<Arn> parse_arn(std::string_view text) {
 void Targets::add(std::string service, Handler handler) {
   const bool added = handlers_.emplace(std::move(service), std::move(handler)).second;
   MAYFLY_ASSERT(added);
+}
+
+void Targets::add_shortcut(std::string service, Shortcut shortcut) {
+  const bool added = shortcuts_.emplace(std::move(service), std::move(shortcut)).second;
+  MAYFLY_ASSERT(added);
+}
+
+void Targets::shorten(Request& request) const {
+  if (!request.via.empty() || shortcuts_.empty()) return;
+  const auto arn = parse_arn(request.target_arn);
+  const auto found = arn ? shortcuts_.find(arn->service) : shortcuts_.end();
+  if (found == shortcuts_.end()) return;
+  // What is refused now may be allowed by the time of a later attempt, and has dead letters of its own.
+  if (permission_ && permission_(*arn, request.event)) return;
+  found->second(*arn, request);
 }
 
 bool Targets::supports(std::string_view arn) const {

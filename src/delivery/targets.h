@@ -66,7 +66,12 @@ struct Attempt {
   std::uint32_t status = 200;
 };
 
+struct Request;  // delivery.h
+
 using Handler = std::function<Awaitable<Attempt>(Arn target, Event event)>;
+// Makes of a request to a target the request to the lane in which its handler would put it, so that an event crosses
+// one durable lane instead of two. False, and nothing changed: the event takes the ordinary way.
+using Shortcut = std::function<bool(const Arn& target, Request& request)>;
 // Whether this sender may give events to this target: the refusal where it may not.
 using Permission = std::function<std::optional<Attempt>(const Arn& target, const Event& event)>;
 
@@ -75,10 +80,14 @@ class Targets {
   // `service` as in the ARN: "lambda", "sqs", "sns", "events", "scheduler"; or a name of one's own that requests ask
   // for by Request::via ("lambda-run"). A second handler of a name is a defect.
   void add(std::string service, Handler handler);
+  // For the same service as a handler. Before the first request.
+  void add_shortcut(std::string service, Shortcut shortcut);
   // Asked before each attempt whose handler is the one of the ARN's service. Before the first request.
   void set_permission(Permission permission) { permission_ = std::move(permission); }
   // Whether an event can be given to what this ARN names: its service is here. Existence is not asked.
   [[nodiscard]] bool supports(std::string_view arn) const;
+  // Where the sender may give to the target now and the target's service has a shortcut, the request takes it.
+  void shorten(Request& request) const;
   // One attempt, now. An ARN that is none, or of a service that is not here, is kRefused.
   Awaitable<Attempt> deliver(std::string arn, Event event) const;
   // The same by the handler of this name, whatever the ARN's service. A target that is no ARN (a subscriber's URL)
@@ -87,6 +96,7 @@ class Targets {
 
  private:
   std::map<std::string, Handler, std::less<>> handlers_;
+  std::map<std::string, Shortcut, std::less<>> shortcuts_;
   Permission permission_;
 };
 

@@ -117,11 +117,18 @@ http::ClientRequest token_request(const wire::CreateConnectionOAuthRequestParame
 
 delivery::Attempt attempt_for(const Result<http::Response>& answer) {
   using Kind = delivery::Attempt::Kind;
-  if (!answer) return attempt_of(Kind::kRetry, "SDK_CLIENT_ERROR", answer.error().message, 500);
+  // As EventBridge names them in dead letters.
+  if (!answer) {
+    // Too many calls wait already: not tried.
+    if (answer.error().code == ErrorCode::kThrottled)
+      return attempt_of(Kind::kThrottled, "THROTTLING", answer.error().message, 429);
+    const bool late = answer.error().code == ErrorCode::kTimeout;
+    return attempt_of(Kind::kRetry, late ? "TIMEOUT" : "CONNECTION_FAILURE", answer.error().message, 500);
+  }
   const int status = answer->head.status;
   if (status / 100 == 2) return delivery::Attempt();
   const bool again = status == 409 || status == 429 || status / 100 == 5;
-  auto attempt = attempt_of(again ? Kind::kRetry : Kind::kRefused, std::to_string(status),
+  auto attempt = attempt_of(again ? Kind::kRetry : Kind::kRefused, "ERROR_FROM_TARGET",
                             fmt::format("The endpoint answered {}", status), static_cast<std::uint32_t>(status));
   attempt.response = answer->body.substr(0, 1'024);
   return attempt;

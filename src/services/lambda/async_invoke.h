@@ -4,7 +4,7 @@
 //              qualifier's event invoke config; the dead-letter target of the version). Delivery calls back through the
 //              handler "lambda-run", which resolves the qualifier anew and runs one attempt. Whoever has an event for
 //              a function's ARN (a rule, a topic, a destination) comes through the handler "lambda", which is the same
-//              as Invoke with InvocationType Event.
+//              as Invoke with InvocationType Event; or through its shortcut, which spares the event the lane before.
 // Retries.     After an error of the function one minute, then two minutes. Throttles and failures of the server are
 //              retried until the event's age runs out and do not count.
 #pragma once

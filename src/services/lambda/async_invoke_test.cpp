@@ -180,6 +180,32 @@ TEST_F(AsyncInvoke, EventsOfOthersAreInvocationsOfTypeEvent) {
   EXPECT_EQ(invoker_.all[0].request_id, "11111111-2222-4333-8444-555555555555");
 }
 
+TEST_F(AsyncInvoke, EventsOfOthersLieInTheFunctionsLaneAtOnce) {
+  create("f", "", 201);
+  const auto writes = queue_.writes;
+  delivery::Request request;
+  request.target_arn = "arn:aws:lambda:us-east-1:000000000000:function:f";
+  request.event.id = "11111111-2222-4333-8444-555555555555";
+  request.event.payload = R"({"from":"a rule"})";
+  request.dedupe_key = "once";
+  const auto submit = [&](delivery::Request given) {
+    run([&]() -> Awaitable<void> { EXPECT_TRUE(co_await delivery_->submit(std::move(given))); });
+    settle();
+  };
+  submit(request);
+  EXPECT_EQ(queue_.writes, writes + 1);
+  submit(request);
+  ASSERT_EQ(invoker_.all.size(), 1U);
+  EXPECT_EQ(invoker_.all[0].request_id, request.event.id);
+  // What the function's lane would not take goes the ordinary way, to the sender's own dead letters.
+  request.dedupe_key.clear();
+  request.event.payload = "no json";
+  request.policy.dead_letter_arn = kLetters;
+  submit(request);
+  ASSERT_EQ(delivered_.size(), 1U);
+  EXPECT_EQ(delivered_[0].first, "sqs:letters");
+}
+
 TEST_F(AsyncInvoke, ConfigurationsAreWrittenReadChangedAndDeleted) {
   create("f", R"("Publish":true,)", 201);
   const std::string path = "/2019-09-25/functions/f/event-invoke-config";

@@ -190,6 +190,12 @@ std::optional<ArnParts> parts_of(std::string_view arn) {
 
 }  // namespace
 
+bool Lambda::has(std::string_view arn) const {
+  const auto parts = parts_of(arn);
+  const auto function = parts ? impl_->core.tables.function(parts->place, parts->name) : nullptr;
+  return function && find_version(*function, parts->qualifier) != nullptr;
+}
+
 std::optional<std::string> Lambda::resource_policy(std::string_view arn) const {
   const auto parts = parts_of(arn);
   if (!parts) return std::nullopt;

@@ -82,6 +82,8 @@ class Lambda {
   Awaitable<Result<dispatch::Outcome>> invoke(std::string arn, std::string payload, std::string request_id,
                                               std::string trace_id);
 
+  // Whether there is the function, version or alias that an ARN names.
+  [[nodiscard]] bool has(std::string_view arn) const;
   // The policy document of the function, version or alias that an ARN names; nullopt where it has none.
   [[nodiscard]] std::optional<std::string> resource_policy(std::string_view arn) const;
 
