@@ -90,6 +90,52 @@ def test_an_input_transformer_makes_the_input(server, events, tools, rule, targe
                      "missing": f"arn:aws:events:us-east-1:000000000000:rule/{name}"}
 
 
+def queue_of(server, name):
+    """A queue that rules may send to: its URL and ARN."""
+    sqs = server.client("sqs")
+    policy = {"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "sqs:SendMessage", "Resource": "*"}]}
+    url = sqs.create_queue(QueueName=name, Attributes={"Policy": json.dumps(policy)})["QueueUrl"]
+    return url, sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+
+
+def received(server, url):
+    """One message: its body, and its attributes as {name: (type, value)}."""
+    for _ in range(10):
+        messages = server.client("sqs").receive_message(QueueUrl=url, WaitTimeSeconds=3, MessageAttributeNames=["All"]).get("Messages", [])
+        if messages:
+            server.client("sqs").delete_message(QueueUrl=url, ReceiptHandle=messages[0]["ReceiptHandle"])
+            attributes = messages[0].get("MessageAttributes", {})
+            return json.loads(messages[0]["Body"]), {k: (v["DataType"], v["StringValue"]) for k, v in attributes.items()}
+    raise AssertionError("no message came")
+
+
+def test_a_queue_gets_the_event_and_dead_letters_say_why(server, events, rule, endpoint, destination):
+    url, queue = queue_of(server, "rule-target")
+    dead_url, dead = queue_of(server, "rule-dead")
+    gone_url, gone = queue_of(server, "rule-gone")
+    _, failing = destination(endpoint.url + "/fails", "API_KEY", {"ApiKeyAuthParameters": {"ApiKeyName": "x-key", "ApiKeyValue": "v"}})
+    endpoint.failures = 2
+    letters = {"DeadLetterConfig": {"Arn": dead}}
+    name = rule({"source": ["test.dead"], "detail-type": ["gone"]}, [{"Id": "q", "Arn": queue}, {"Id": "gone", "Arn": gone, **letters}])
+    server.client("sqs").delete_queue(QueueUrl=gone_url)
+    put(events, {"n": 1}, source="test.dead", detail_type="gone")
+    assert received(server, url)[0]["detail"] == {"n": 1}
+    body, attributes = received(server, dead_url)
+    assert body["detail"] == {"n": 1}
+    assert attributes == {"RULE_ARN": ("String", f"arn:aws:events:us-east-1:000000000000:rule/{name}"), "TARGET_ARN": ("String", gone),
+                          "ERROR_CODE": ("String", "NO_RESOURCE"), "ERROR_MESSAGE": ("String", "The specified queue does not exist."),
+                          "RETRY_ATTEMPTS": ("Number", "0")}
+    rule({"source": ["test.dead"], "detail-type": ["fails"]},
+         [{"Id": "api", "Arn": failing, "RetryPolicy": {"MaximumRetryAttempts": 1, "MaximumEventAgeInSeconds": 3600}, **letters}])
+    put(events, {"n": 2}, source="test.dead", detail_type="fails")
+    body, attributes = received(server, dead_url)
+    assert body["detail"] == {"n": 2}
+    values = {key: value for key, (_, value) in attributes.items()}
+    assert values["ERROR_CODE"] == "ERROR_FROM_TARGET" and values["RETRY_ATTEMPTS"] == "1"
+    assert values["EXHAUSTED_RETRY_CONDITION"] == "MaximumRetryAttempts" and values["TARGET_ARN"] == failing
+
+
 def test_a_bus_of_its_own_and_a_bus_as_target(server, events, tools, rule, target):
     bus, mark = "bus-" + uuid.uuid4().hex[:8], uuid.uuid4().hex
     arn = events.create_event_bus(Name=bus, Tags=[{"Key": "team", "Value": "a"}])["EventBusArn"]

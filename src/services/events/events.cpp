@@ -96,6 +96,10 @@ Events::~Events() = default;
 
 aws::Service& Events::service() { return impl_->service; }
 
+bool Events::is_settled(SystemTime now) const {
+  return impl_->core.timetable.is_settled(now) && impl_->core.replayer.is_settled();
+}
+
 std::optional<std::string> Events::resource_policy(std::string_view arn) const {
   const auto name = parse_resource_arn(arn);
   if (!name || name->kind != "event-bus") return std::nullopt;

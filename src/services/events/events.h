@@ -56,6 +56,9 @@ class Events {
   void start(Reactor& reactor);
   Awaitable<void> stop();
   [[nodiscard]] aws::Service& service();
+  // Rules with a schedule and replays have done everything that is due at `now` or before: for clocks that are
+  // advanced.
+  [[nodiscard]] bool is_settled(SystemTime now) const;
   // A bus' policy document, by its ARN.
   [[nodiscard]] std::optional<std::string> resource_policy(std::string_view arn) const;
 

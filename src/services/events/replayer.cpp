@@ -1,5 +1,7 @@
 #include "services/events/replayer.h"
 
+#include <algorithm>
+
 #include "base/log.h"
 #include "base/time_format.h"
 
@@ -37,7 +39,26 @@ Awaitable<void> Replayer::stop() {
 }
 
 void Replayer::begin(const std::string& key) {
-  if (reactor_ != nullptr) scope_.spawn(*reactor_, "replay", [this, key] { return run(key); });
+  if (reactor_ == nullptr) return;
+  {
+    const std::lock_guard lock(mutex_);
+    running_[key] = clock_.steady_now() + kBefore;
+  }
+  scope_.spawn(*reactor_, "replay", [this, key] { return run(key); });
+}
+
+bool Replayer::is_settled() const {
+  const std::lock_guard lock(mutex_);
+  const auto now = clock_.steady_now();
+  return std::ranges::none_of(running_, [now](const auto& one) { return one.second <= now; });
+}
+
+Awaitable<void> Replayer::wait_until(std::string key, SteadyTime when) {
+  {
+    const std::lock_guard lock(mutex_);
+    running_[key] = when;
+  }
+  co_await stopping_.wait_until(clock_, when);
 }
 
 Awaitable<void> Replayer::sweep_for_ever() {
@@ -49,8 +70,18 @@ Awaitable<void> Replayer::sweep_for_ever() {
 }
 
 Awaitable<void> Replayer::run(std::string key) {
-  const SteadyTime begin = clock_.steady_now() + kBefore;
-  co_await stopping_.wait_until(clock_, begin);
+  co_await put_all(key);
+  const std::lock_guard lock(mutex_);
+  running_.erase(key);
+}
+
+Awaitable<void> Replayer::put_all(std::string key) {
+  SteadyTime first = kNoDeadline;
+  {
+    const std::lock_guard lock(mutex_);
+    first = running_[key];
+  }
+  co_await wait_until(key, first);
   while (!scope_.stopping()) {
     const auto replay = replays_.find(key);
     if (!replay || is_over(*replay)) co_return;
@@ -84,8 +115,8 @@ Awaitable<bool> Replayer::put_batch(ReplayPtr replay) {
   if (!put) {
     log(Level::kWarn, "a replay could not go on; it is tried again",
         {{"replay", replay->arn()}, {"error", put.error().message}});
-    const SteadyTime deadline = clock_.steady_now() + kReplayRetry;
-    co_await stopping_.wait_until(clock_, deadline);
+    const SteadyTime later = clock_.steady_now() + kReplayRetry;
+    co_await wait_until(replay->key(), later);
     co_return true;
   }
   ReplayTable::Edit edit = [&batch](ReplayRecord& record) -> aws::ApiResult<void> {

@@ -7,6 +7,8 @@
 #pragma once
 
 #include <functional>
+#include <map>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -30,10 +32,14 @@ class Replayer {
   void start(Reactor& reactor);
   Awaitable<void> stop();
   void begin(const std::string& key);  // a replay that has just been recorded; from any thread
+  // No replay has anything to put on a bus before time moves on: for clocks that are advanced.
+  [[nodiscard]] bool is_settled() const;
 
  private:
   Awaitable<void> run(std::string key);
-  Awaitable<bool> put_batch(ReplayPtr replay);  // false: it is over
+  Awaitable<void> put_all(std::string key);
+  Awaitable<void> wait_until(std::string key, SteadyTime when);  // no longer than to the stop
+  Awaitable<bool> put_batch(ReplayPtr replay);                   // false: it is over
   Awaitable<void> finish(std::string key, std::string state, std::string reason);
   Awaitable<void> sweep_for_ever();
 
@@ -45,6 +51,8 @@ class Replayer {
   Scope scope_{"events replays"};
   Signal stopping_;
   Reactor* reactor_ = nullptr;
+  mutable std::mutex mutex_;
+  std::map<std::string, SteadyTime> running_;  // what each waits for, or has waited for
 };
 
 // Whether a replay is over.

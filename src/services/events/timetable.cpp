@@ -106,6 +106,11 @@ void Timetable::sync(const std::string& key) {
   changed_.notify();
 }
 
+bool Timetable::is_settled(SystemTime now) const {
+  const std::lock_guard lock(mutex_);
+  return queue_.empty() || queue_.begin()->first > now;
+}
+
 std::optional<SystemTime> Timetable::next_of(const std::string& key) const {
   const std::lock_guard lock(mutex_);
   const auto found = entries_.find(key);

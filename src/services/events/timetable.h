@@ -42,6 +42,8 @@ class Timetable {
   // The rule is gone: so is what it served.
   Awaitable<void> forget(std::string key);
 
+  // Everything due at `now` or before has been handed over: for clocks that are advanced.
+  [[nodiscard]] bool is_settled(SystemTime now) const;
   // When a rule is due next; nullopt where it is not in the timetable.
   [[nodiscard]] std::optional<SystemTime> next_of(const std::string& key) const;
 
