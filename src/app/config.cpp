@@ -295,4 +295,14 @@ Result<Config> load_config(const std::optional<std::filesystem::path>& file, con
   return config;
 }
 
+std::string settings_help() {
+  std::string text = "Settings, as TOML in the file, NAME=VALUE with --set, or environment variables:\n";
+  for (const auto& setting : setting_docs()) {
+    text +=
+        fmt::format("  {:<24} {}{}\n  {:<24} {}\n", setting.name, setting.help,
+                    setting.fallback.empty() ? "" : fmt::format(" [{}]", setting.fallback), "", setting.environment);
+  }
+  return text;
+}
+
 }  // namespace mayfly::app

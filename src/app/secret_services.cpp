@@ -90,6 +90,15 @@ void SecretServices::make(BlockingPool& pool, Clock& time, delivery::Targets& ta
       store_, vault_, pool, time, parameters::ParametersSettings{.account = account_, .region = region_});
 }
 
+events::ConnectionSecrets SecretServices::connection_secrets() {
+  events::ConnectionSecrets out;
+  out.put = [this](std::string arn, std::string value) {
+    return secrets_->put_owned("events", std::move(arn), std::move(value));
+  };
+  out.remove = [this](std::string arn) { return secrets_->remove_owned("events", std::move(arn)); };
+  return out;
+}
+
 Awaitable<Result<void>> SecretServices::load() {
   auto loaded = co_await secrets_->load();
   if (loaded) loaded = co_await parameters_->load();

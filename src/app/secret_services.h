@@ -10,6 +10,7 @@
 #include "app/front.h"
 #include "app/own_keys.h"
 #include "delivery/targets.h"
+#include "services/events/events.h"
 #include "services/parameters/parameters.h"
 #include "services/secrets/secrets.h"
 #include "vault/sealed_records.h"
@@ -28,6 +29,8 @@ class SecretServices {
   // `time` may be one that users move.
   void make(BlockingPool& pool, Clock& time, delivery::Targets& targets);
   Awaitable<Result<void>> load();
+  // Where buses show the credentials of their connections. Used after make().
+  [[nodiscard]] events::ConnectionSecrets connection_secrets();
   // When every function can be run.
   void serve_at(Front& front, Reactor& reactor);
   void stop();

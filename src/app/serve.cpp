@@ -267,7 +267,8 @@ Result<void> World::start_services() {
 }
 
 void World::make_events() {
-  const events::EventsSettings settings{.account = config_.account, .region = config_.region};
+  const events::EventsSettings settings{
+      .account = config_.account, .region = config_.region, .secrets = secrets_->connection_secrets()};
   const events::Submit submit = [this](std::vector<delivery::Request> requests) {
     return delivery_->submit_all(std::move(requests));
   };
@@ -349,6 +350,7 @@ Awaitable<Result<void>> World::load_services() {
   if (loaded) loaded = co_await api_gateway_->load();
   if (loaded) loaded = co_await rest_apis_->load();
   if (loaded) loaded = co_await secrets_->load();
+  if (loaded) loaded = co_await events_->show_secrets();
   if (loaded) loaded = co_await delivery_->start();
   if (loaded) events_->start(reactors_->at(0));
   if (loaded) lambda_->start_mappings();
@@ -574,16 +576,6 @@ int serve_configured(const Config& config, const cli::ServeOptions& options, con
 }
 
 }  // namespace
-
-std::string settings_help() {
-  std::string text = "Settings, as TOML in the file, NAME=VALUE with --set, or environment variables:\n";
-  for (const auto& setting : setting_docs()) {
-    text +=
-        fmt::format("  {:<24} {}{}\n  {:<24} {}\n", setting.name, setting.help,
-                    setting.fallback.empty() ? "" : fmt::format(" [{}]", setting.fallback), "", setting.environment);
-  }
-  return text;
-}
 
 int serve(const cli::ServeOptions& options) {
   const cli::Output out = cli::make_output(false);

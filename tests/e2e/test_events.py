@@ -3,6 +3,7 @@
 import datetime
 import http.server
 import json
+import subprocess
 import threading
 import time
 import uuid
@@ -146,8 +147,15 @@ def test_a_bus_of_its_own_and_a_bus_as_target(server, events, tools, rule, targe
     assert events.list_tags_for_resource(ResourceARN=arn)["Tags"] == [{"Key": "team", "Value": "a"}]
 
 
+def advance(server, tools, time):
+    """Moves the time of a server with a test clock."""
+    done = subprocess.run([str(tools.binary), "clock", "advance", time, "--endpoint", server.endpoint], capture_output=True, text=True, timeout=60,
+                          env={**server.env, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"})
+    assert done.returncode == 0, done.stderr + done.stdout
+
+
 def test_accepted_events_survive_a_kill(new_server, tools):
-    server = new_server().start()
+    server = new_server({"test_clock": "true"}).start()
     functions, events = server.client(), server.client("events")
     functions.create_function(FunctionName="bus-target", Runtime="python3.11", Handler="app.handler", Role=tools.role,
                               Code={"ZipFile": tools.zip_bytes(FUNCTION)})
@@ -159,12 +167,13 @@ def test_accepted_events_survive_a_kill(new_server, tools):
         events.put_events(Entries=[{"Source": "test.shop", "DetailType": "t", "Detail": json.dumps({"n": 10 * i + k})} for k in range(10)])
     server.kill()
     server.start()
+    advance(server, tools, "31s")  # the leases of what was under way run out
     tools.wait_until(lambda: {e["detail"]["n"] for e in lines(server)} == set(range(50)), 60, "every accepted event")
     assert server.stop() == 0
 
 
 def test_a_schedule_fires_through_a_restart(new_server, tools):
-    server = new_server().start()
+    server = new_server({"test_clock": "true"}).start()
     functions, events = server.client(), server.client("events")
     functions.create_function(FunctionName="bus-target", Runtime="python3.11", Handler="app.handler", Role=tools.role,
                               Code={"ZipFile": tools.zip_bytes(FUNCTION)})
@@ -172,10 +181,11 @@ def test_a_schedule_fires_through_a_restart(new_server, tools):
     tools.allow_service(server, TARGET, "events")
     arn = events.put_rule(Name="tick", ScheduleExpression="cron(* * * * ? *)")["RuleArn"]
     events.put_targets(Rule="tick", Targets=[{"Id": "f", "Arn": TARGET}])
+    advance(server, tools, "0s")
     server.stop()
     # While nobody is there a minute passes.
-    begun = time.time()
-    tools.wait_until(lambda: int(time.time() / 60) > int(begun / 60), 61, "the next minute")
+    kept = server.data_dir / "data/test-clock"
+    kept.write_text(str(int(kept.read_text()) + 60_000_000))
     server.start()
     tools.wait_until(lambda: lines(server), 20, "the time that was missed")
     event = lines(server)[0]
@@ -281,6 +291,25 @@ def test_an_api_destination_is_called_and_tried_again(events, tools, rule, endpo
     assert path == "/hook/a%20b?q=1" and headers["X-Key"] == "hush" and headers["X-More"] == "m"
     assert json.loads(body)["detail"] == {"mark": mark} and json.loads(body)["extra"] == "e"
     assert "hush" not in json.dumps(events.describe_connection(Name=name), default=str)
+
+
+def test_a_connection_has_its_secret(server, events):
+    secrets = server.client("secretsmanager")
+    basic = lambda password: {"BasicAuthParameters": {"Username": "user", "Password": password}}
+    events.create_connection(Name="kept", AuthorizationType="BASIC", AuthParameters=basic("first"))
+    arn = events.describe_connection(Name="kept")["SecretArn"]
+    value = lambda: json.loads(secrets.get_secret_value(SecretId=arn)["SecretString"])
+    assert value() == {"username": "user", "password": "first"}
+    assert secrets.describe_secret(SecretId=arn)["OwningService"] == "events"
+    events.update_connection(Name="kept", AuthorizationType="BASIC", AuthParameters=basic("second"))
+    assert value() == {"username": "user", "password": "second"}
+    for call in (lambda: secrets.put_secret_value(SecretId=arn, SecretString="{}"), lambda: secrets.delete_secret(SecretId=arn),
+                 lambda: secrets.delete_secret(SecretId=arn, ForceDeleteWithoutRecovery=True)):
+        with pytest.raises(secrets.exceptions.InvalidRequestException):
+            call()
+    events.delete_connection(Name="kept")
+    with pytest.raises(secrets.exceptions.ResourceNotFoundException):
+        value()
 
 
 def test_an_oauth_connection_fetches_its_token_once(events, tools, rule, endpoint, destination):

@@ -24,6 +24,11 @@ aws::ApiResult<void> check_private(const auto& request) {
   return {};
 }
 
+Awaitable<Result<void>> hide_secret(Core& core, const ConnectionRecord& connection) {
+  if (!core.settings.secrets.remove) co_return Result<void>();
+  co_return co_await core.settings.secrets.remove(connection.secret_arn());
+}
+
 // A connection that needs a token first is authorized when it is first used.
 std::string first_state(const std::string& authorization_type) {
   return authorization_type == "OAUTH_CLIENT_CREDENTIALS" ? "AUTHORIZING" : "AUTHORIZED";
@@ -61,6 +66,12 @@ Awaitable<aws::ApiResult<wire::CreateConnectionResponse>> create_connection(Core
   if (!created && created.error().code == ErrorCode::kExists)
     co_return refuse(wire::errors::ResourceAlreadyExistsException, fmt::format("Connection {} already exists.", name));
   if (!created) co_return refuse_internal(created.error());
+  auto shown = co_await show_secret(core, **created);
+  if (!shown) {
+    // A repeated request begins anew.
+    [[maybe_unused]] const auto undone = co_await core.connections.erase((*created)->key());
+    co_return refuse_internal(shown.error());
+  }
   co_return response_of<wire::CreateConnectionResponse>(**created);
 }
 
@@ -135,6 +146,8 @@ Awaitable<aws::ApiResult<wire::UpdateConnectionResponse>> update_connection(Core
   auto key = place_key(ConnectionRecord::kPrefix, core.place(context), name);
   auto changed = co_await core.connections.change(std::move(key), std::move(missing), std::move(edit));
   if (!changed) co_return std::unexpected(std::move(changed.error()));
+  auto shown = co_await show_secret(core, **changed);
+  if (!shown) co_return refuse_internal(shown.error());
   auto response = response_of<wire::UpdateConnectionResponse>(**changed);
   response.LastAuthorizedTime = (*changed)->authorized;
   co_return response;
@@ -153,6 +166,8 @@ Awaitable<aws::ApiResult<wire::DeauthorizeConnectionResponse>> deauthorize_conne
   auto key = place_key(ConnectionRecord::kPrefix, core.place(context), name);
   auto changed = co_await core.connections.change(std::move(key), std::move(missing), std::move(edit));
   if (!changed) co_return std::unexpected(std::move(changed.error()));
+  auto hidden = co_await hide_secret(core, **changed);
+  if (!hidden) co_return refuse_internal(hidden.error());
   auto response = response_of<wire::DeauthorizeConnectionResponse>(**changed);
   response.LastAuthorizedTime = (*changed)->authorized;
   co_return response;
@@ -169,6 +184,9 @@ Awaitable<aws::ApiResult<wire::DeleteConnectionResponse>> delete_connection(Core
     if (destination->connection_arn == connection->arn())
       co_return refuse_validation(fmt::format("Connection {} is used by API destination {}.", name, destination->name));
   }
+  // The secret first: a crash in between leaves a connection, which makes it again at the start.
+  auto hidden = co_await hide_secret(core, *connection);
+  if (!hidden) co_return refuse_internal(hidden.error());
   auto erased = co_await core.connections.erase(key);
   if (!erased) co_return refuse_internal(erased.error());
   auto response = response_of<wire::DeleteConnectionResponse>(*connection);

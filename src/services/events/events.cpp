@@ -6,6 +6,7 @@
 #include "services/events/core.h"
 #include "services/events/fan_out.h"
 #include "services/events/policy.h"
+#include "services/events/secrets.h"
 
 namespace mayfly::events {
 namespace {
@@ -95,6 +96,15 @@ Events::Events(store::KeyValue& store, store::Stream& streams, Clock& clock, Sub
 Events::~Events() = default;
 
 aws::Service& Events::service() { return impl_->service; }
+
+Awaitable<Result<void>> Events::show_secrets() {
+  auto& core = impl_->core;
+  for (const auto& connection : core.connections.list(std::string(ConnectionRecord::kPrefix))) {
+    auto shown = co_await show_secret(core, *connection);
+    if (!shown) co_return shown;
+  }
+  co_return Result<void>();
+}
 
 bool Events::is_settled(SystemTime now) const {
   return impl_->core.timetable.is_settled(now) && impl_->core.replayer.is_settled();

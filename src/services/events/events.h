@@ -28,9 +28,16 @@
 
 namespace mayfly::events {
 
+// Where the credentials of connections are for those to see who may read secrets (Secrets Manager). Both may be empty.
+struct ConnectionSecrets {
+  std::function<Awaitable<Result<void>>(std::string arn, std::string value)> put;
+  std::function<Awaitable<Result<void>>(std::string arn)> remove;
+};
+
 struct EventsSettings {
   std::string account = "000000000000";
   std::string region = "us-east-1";
+  ConnectionSecrets secrets;
 };
 
 // All or none of them, durable on return: delivery::Delivery::submit_all.
@@ -52,6 +59,9 @@ class Events {
   Events& operator=(const Events&) = delete;
 
   Awaitable<Result<void>> load();
+  // Makes the secrets of connections what they should be: after a crash between the two, and for connections that are
+  // older than they. After load(), when secrets can be written.
+  Awaitable<Result<void>> show_secrets();
   // Starts the timetable and the replays that were under way; after delivery has started.
   void start(Reactor& reactor);
   Awaitable<void> stop();

@@ -32,26 +32,11 @@ aws::ApiResult<void> check_key(const std::optional<std::string>& key) {
   return refuse_unsupported("KmsKeyId");
 }
 
-bool same_value(const Core& core, const Secret& secret, const Version& version, const NewValue& value) {
-  if (version.kind != value.kind) return false;
-  const auto opened = core.vault.open(secret.context(version.id), version.sealed);
-  return opened && constant_time_equal(opened->view(), value.bytes);
-}
-
 std::unexpected<aws::ApiError> refuse_used_token(const std::string& token, const Secret& secret) {
   return refuse(wire::errors::ResourceExistsException,
                 fmt::format("You can't use ClientRequestToken {} because that value is already in use for a version "
                             "of secret {}.",
                             token, secret.arn()));
-}
-
-Version make_version(const Core& core, const Secret& secret, std::string id, const NewValue& value) {
-  Version version;
-  version.created = core.now();
-  version.kind = value.kind;
-  version.sealed = core.vault.seal(secret.context(id), value.bytes);
-  version.id = std::move(id);
-  return version;
 }
 
 // Adds a version, or fills the empty one that a rotation has made for it; then moves the stages.
@@ -200,6 +185,21 @@ Awaitable<aws::ApiResult<wire::UpdateSecretResponse>> update_secret(Core& core, 
 }
 
 }  // namespace
+
+bool same_value(const Core& core, const Secret& secret, const Version& version, const NewValue& value) {
+  if (version.kind != value.kind) return false;
+  const auto opened = core.vault.open(secret.context(version.id), version.sealed);
+  return opened && constant_time_equal(opened->view(), value.bytes);
+}
+
+Version make_version(const Core& core, const Secret& secret, std::string id, const NewValue& value) {
+  Version version;
+  version.created = core.now();
+  version.kind = value.kind;
+  version.sealed = core.vault.seal(secret.context(id), value.bytes);
+  version.id = std::move(id);
+  return version;
+}
 
 void bind_changes(aws::Service& service, Core& core) {
   bind<wire::CreateSecret>(service, core, create_secret);

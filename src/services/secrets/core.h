@@ -62,6 +62,8 @@ using services::refuse;
 [[nodiscard]] std::unexpected<aws::ApiError> refuse_unsupported(std::string_view setting);
 aws::ApiError secret_missing();
 aws::ApiError marked_for_deletion();
+// Of a change that only the owning service makes; nothing where a secret has none.
+aws::ApiResult<void> check_not_owned(const Secret& secret);
 
 // --- names.cpp
 aws::ApiResult<void> check_name(std::string_view name);
@@ -97,6 +99,14 @@ std::optional<T> some(T value) {
 inline std::optional<double> some_time(double seconds) {
   return seconds == 0 ? std::nullopt : std::optional<double>(seconds);
 }
+
+// --- changes.cpp
+Version make_version(const Core& core, const Secret& secret, std::string id, const NewValue& value);
+bool same_value(const Core& core, const Secret& secret, const Version& version, const NewValue& value);
+
+// --- owned.cpp: as Secrets::put_owned and remove_owned.
+Awaitable<Result<void>> put_owned(Core& core, std::string owner, std::string arn, std::string value);
+Awaitable<Result<void>> remove_owned(Core& core, std::string owner, std::string arn);
 
 // --- lists.cpp
 // Whether a secret passes a list's filters.

@@ -36,6 +36,7 @@ Awaitable<aws::ApiResult<wire::DeleteSecretResponse>> delete_secret(Core& core, 
   const auto secret = *found;
   out.ARN = secret->arn();
   out.Name = secret->name;
+  if (auto free = check_not_owned(*secret); !free) co_return std::unexpected(std::move(free.error()));
   if (at_once) {
     auto erased = co_await core.secrets.erase(secret->key());
     if (!erased) co_return services::refuse_internal(erased.error());

@@ -81,6 +81,7 @@ wire::SecretListEntry entry_of(const Secret& secret) {
   out.LastChangedDate = secret.changed;
   out.LastAccessedDate = some_time(secret.accessed);
   out.DeletedDate = some_time(secret.deleted);
+  out.OwningService = some(secret.owner);
   if (secret.tags) out.Tags = shown_tags(secret);
   const auto& rotation = secret.rotation;
   if (rotation.enabled) {

@@ -119,9 +119,16 @@ aws::ApiResult<void> check_same_account(const Secret& secret, const aws::CallCon
       "key.");
 }
 
+aws::ApiResult<void> check_not_owned(const Secret& secret) {
+  if (secret.owner.empty()) return {};
+  return refuse_request(
+      fmt::format("You can't perform this operation on a secret that is managed by the service {}.", secret.owner));
+}
+
 Awaitable<aws::ApiResult<SecretPtr>> change_live(Core& core, std::string key, Edit edit) {
   Edit checked = [edit = std::move(edit)](Secret& secret) -> aws::ApiResult<void> {
     if (secret.deleted != 0) return std::unexpected(marked_for_deletion());
+    if (auto free = check_not_owned(secret); !free) return free;
     return edit(secret);
   };
   co_return co_await core.secrets.change(std::move(key), secret_missing(), std::move(checked));

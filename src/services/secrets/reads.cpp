@@ -155,6 +155,7 @@ Awaitable<aws::ApiResult<wire::DescribeSecretResponse>> describe_secret(Core& co
   out.ARN = secret.arn();
   out.Name = secret.name;
   out.Description = secret.description;
+  out.OwningService = some(secret.owner);
   out.CreatedDate = secret.created;
   out.LastChangedDate = secret.changed;
   out.LastAccessedDate = some_time(secret.accessed);

@@ -70,6 +70,7 @@ Secret read_secret(const json::object& document) {
   Secret out;
   out.place = {.account = text(document, "account"), .region = text(document, "region")};
   out.name = text(document, "name");
+  if (document.contains("owner")) out.owner = text(document, "owner");
   out.suffix = text(document, "suffix");
   if (document.contains("description")) out.description = text(document, "description");
   out.created = number(document, "created");
@@ -113,6 +114,7 @@ json::object Secret::document() const {
   out["account"] = place.account;
   out["region"] = place.region;
   out["name"] = name;
+  if (!owner.empty()) out["owner"] = owner;
   out["suffix"] = suffix;
   if (description) out["description"] = *description;
   out["created"] = created;

@@ -58,6 +58,7 @@ struct Secret {
 
   Place place;
   std::string name;
+  std::string owner;   // the service that keeps it for its users, "events"; or ""
   std::string suffix;  // six characters that end the ARN: a secret made again under its name is another one
   std::optional<std::string> description;
   double created = 0;

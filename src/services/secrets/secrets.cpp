@@ -123,6 +123,14 @@ Awaitable<void> Secrets::join() {
 
 aws::Service& Secrets::service() { return impl_->service; }
 
+Awaitable<Result<void>> Secrets::put_owned(std::string owner, std::string arn, std::string value) {
+  return secrets::put_owned(impl_->core, std::move(owner), std::move(arn), std::move(value));
+}
+
+Awaitable<Result<void>> Secrets::remove_owned(std::string owner, std::string arn) {
+  return secrets::remove_owned(impl_->core, std::move(owner), std::move(arn));
+}
+
 std::string Secrets::arn_of(const aws::CallContext& context, std::string_view secret_id) const {
   const auto place = impl_->core.place(context);
   if (const auto found = find_named(impl_->core, place, secret_id)) return found->arn();

@@ -56,6 +56,12 @@ class Secrets {
   Awaitable<void> join();
   [[nodiscard]] aws::Service& service();
 
+  // Secrets that another service keeps for its users ("events" those of connections): whoever may read them does; only
+  // the owner changes them. Made where there is none, else a new version; the value that is there already changes
+  // nothing.
+  Awaitable<Result<void>> put_owned(std::string owner, std::string arn, std::string value);
+  // At once. Removing nothing is success.
+  Awaitable<Result<void>> remove_owned(std::string owner, std::string arn);
   // The whole ARN of what a SecretId names; of what does not exist the one it could have, with ?????? at its end.
   [[nodiscard]] std::string arn_of(const aws::CallContext& context, std::string_view secret_id) const;
   // Of a secret's ARN; nullopt where it has none.

@@ -1,0 +1,67 @@
+// The secrets of connections: what they hold, and where they are shown.
+#include "services/events/core.h"
+#include "services/events/secrets.h"
+#include "vault/sealed_records.h"
+
+namespace mayfly::events {
+namespace {
+
+using AuthParameters = wire::CreateConnectionAuthRequestParameters;
+
+template <typename Parameter>
+void add_list(json::object& out, std::string_view name, const std::optional<std::vector<Parameter>>& list) {
+  if (!list) return;
+  json::array all;
+  for (const auto& one : *list) {
+    json::object member;
+    member["key"] = one.Key.value_or("");
+    member["value"] = one.Value.value_or("");
+    member["is_value_secret"] = one.IsValueSecret.value_or(false);
+    all.push_back(std::move(member));
+  }
+  out[name] = std::move(all);
+}
+
+json::object http_parameters(const wire::ConnectionHttpParameters& parameters) {
+  json::object out;
+  add_list(out, "header_parameters", parameters.HeaderParameters);
+  add_list(out, "query_string_parameters", parameters.QueryStringParameters);
+  add_list(out, "body_parameters", parameters.BodyParameters);
+  return out;
+}
+
+}  // namespace
+
+std::string secret_value(const ConnectionRecord& connection) {
+  AuthParameters parameters;
+  from_document(connection.parameters, parameters);
+  json::object out;
+  if (const auto& basic = parameters.BasicAuthParameters) {
+    out["username"] = basic->Username.value_or("");
+    out["password"] = basic->Password.value_or("");
+  }
+  if (const auto& key = parameters.ApiKeyAuthParameters) {
+    out["api_key_name"] = key->ApiKeyName.value_or("");
+    out["api_key_value"] = key->ApiKeyValue.value_or("");
+  }
+  if (const auto& oauth = parameters.OAuthParameters) {
+    const auto client = oauth->ClientParameters.value_or(wire::CreateConnectionOAuthClientRequestParameters());
+    out["client_id"] = client.ClientID.value_or("");
+    out["client_secret"] = client.ClientSecret.value_or("");
+    out["authorization_endpoint"] = oauth->AuthorizationEndpoint.value_or("");
+    out["http_method"] = oauth->HttpMethod.value_or("");
+    if (oauth->OAuthHttpParameters) out["oauth_http_parameters"] = http_parameters(*oauth->OAuthHttpParameters);
+  }
+  if (const auto& http = parameters.InvocationHttpParameters) {
+    out["invocation_http_parameters"] = http_parameters(*http);
+  }
+  return to_json(out);
+}
+
+Awaitable<Result<void>> show_secret(Core& core, const ConnectionRecord& connection) {
+  const bool none = connection.parameters.empty() || vault::locked(json::value(connection.parameters)).has_value();
+  if (none || !core.settings.secrets.put) co_return Result<void>();
+  co_return co_await core.settings.secrets.put(connection.secret_arn(), secret_value(connection));
+}
+
+}  // namespace mayfly::events
