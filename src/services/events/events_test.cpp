@@ -9,139 +9,19 @@
 #include <thread>
 
 #include "base/time_format.h"
+#include "http/fake_exchange.h"
 #include "services/events/cloud_events.h"
 #include "services/events/input.h"
+#include "store/fake_key_value.h"
+#include "store/fake_stream.h"
 
 namespace mayfly::events {
 namespace {
 
-class FakeStore final : public store::KeyValue {
- public:
-  std::map<std::string, store::Entry> entries;
-  store::Revision last = 0;
-
-  Awaitable<Result<std::optional<store::Entry>>> get(std::string key) override {
-    const auto found = entries.find(key);
-    if (found == entries.end()) co_return std::optional<store::Entry>();
-    co_return std::optional<store::Entry>(found->second);
-  }
-  Awaitable<Result<store::Revision>> put(std::string key, std::string value) override { co_return write(key, value); }
-  Awaitable<Result<store::Revision>> compare_and_set(std::string key, std::string value,
-                                                     store::Revision expected) override {
-    const auto found = entries.find(key);
-    const auto present = found == entries.end() ? 0 : found->second.revision;
-    if (present != expected) co_return fail(ErrorCode::kConflict, "revision");
-    co_return write(key, value);
-  }
-  Awaitable<Result<void>> remove(std::string key, std::optional<store::Revision>) override {
-    entries.erase(key);
-    co_return Result<void>();
-  }
-  Awaitable<Result<std::vector<store::Entry>>> list(std::string prefix, std::string after, std::size_t limit) override {
-    std::vector<store::Entry> out;
-    for (const auto& [key, entry] : entries) {
-      if (key.starts_with(prefix) && key > after && out.size() < limit) out.push_back(entry);
-    }
-    co_return out;
-  }
-  std::shared_ptr<void> watch(std::string, std::function<void(const store::WatchEvent&)>) override { return nullptr; }
-
- private:
-  store::Revision write(const std::string& key, const std::string& value) {
-    entries[key] = store::Entry{.key = key, .value = value, .revision = ++last};
-    return last;
-  }
-};
-
-class FakeStream final : public store::Stream {
- public:
-  explicit FakeStream(Clock& clock) : clock_(clock) {}
-  std::map<std::string, std::pair<std::uint64_t, std::vector<store::StreamRecord>>> streams;  // last sequence, records
-
-  Awaitable<Result<std::uint64_t>> append(store::StreamName stream, std::vector<std::string> records,
-                                          std::optional<std::uint64_t>) override {
-    auto& [last, held] = streams[stream.str()];
-    for (auto& data : records) held.push_back({.sequence = ++last, .at = clock_.now(), .data = std::move(data)});
-    co_return last;
-  }
-  Awaitable<Result<std::vector<store::StreamRecord>>> read(store::StreamName stream, std::uint64_t after,
-                                                           store::StreamRead bound) override {
-    if (!streams.contains(stream.str())) co_return fail(ErrorCode::kNotFound, "stream");
-    std::vector<store::StreamRecord> out;
-    for (const auto& record : streams[stream.str()].second) {
-      if (record.sequence > after && out.size() < bound.max_records) out.push_back(record);
-    }
-    co_return out;
-  }
-  Awaitable<Result<std::uint64_t>> position_before(store::StreamName stream, SystemTime time) override {
-    if (!streams.contains(stream.str())) co_return fail(ErrorCode::kNotFound, "stream");
-    std::uint64_t position = 0;
-    for (const auto& record : streams[stream.str()].second) {
-      if (record.at < time) position = record.sequence;
-    }
-    co_return position;
-  }
-  Awaitable<Result<void>> trim(store::StreamName, std::uint64_t) override { co_return Result<void>(); }
-  Awaitable<Result<void>> trim_to(store::StreamName stream, SystemTime time, std::uint64_t) override {
-    std::erase_if(streams[stream.str()].second, [&](const auto& record) { return record.at < time; });
-    co_return Result<void>();
-  }
-  Awaitable<Result<store::StreamInfo>> info(store::StreamName stream) override {
-    if (!streams.contains(stream.str())) co_return fail(ErrorCode::kNotFound, "stream");
-    const auto& [last, held] = streams[stream.str()];
-    store::StreamInfo info;
-    info.last = last;
-    info.first = last + 1 - held.size();
-    for (const auto& record : held) info.bytes += record.data.size();
-    if (!held.empty()) info.oldest_at = held.front().at;
-    co_return info;
-  }
-  Awaitable<Result<std::vector<store::StreamName>>> list(std::string prefix, std::string after, std::size_t) override {
-    std::vector<store::StreamName> out;
-    for (const auto& [name, stream] : streams) {
-      if (name.starts_with(prefix) && name > after) out.emplace_back(name);
-    }
-    co_return out;
-  }
-  Awaitable<Result<void>> remove(store::StreamName stream) override {
-    streams.erase(stream.str());
-    co_return Result<void>();
-  }
-
- private:
-  Clock& clock_;
-};
-
-class FakeRequest final : public http::Request {
- public:
-  http::Headers none;
-  Awaitable<Result<std::string>> read() override { co_return std::string(); }
-  Awaitable<Result<std::string>> read_all(std::size_t) override { co_return std::string(); }
-  [[nodiscard]] const http::Headers& trailers() const override { return none; }
-  [[nodiscard]] std::optional<std::uint64_t> content_length() const override { return 0; }
-  [[nodiscard]] std::string_view peer_address() const override { return "127.0.0.1:1"; }
-  [[nodiscard]] bool is_tls() const override { return false; }
-};
-
-class FakeResponse final : public http::ResponseWriter {
- public:
-  http::Response got;
-  Awaitable<Result<void>> send(http::Response response) override {
-    got = std::move(response);
-    co_return Result<void>();
-  }
-  Awaitable<Result<void>> begin(http::ResponseHead head) override {
-    got.head = std::move(head);
-    co_return Result<void>();
-  }
-  Awaitable<Result<void>> write(std::string data) override {
-    got.body += data;
-    co_return Result<void>();
-  }
-  Awaitable<Result<void>> finish() override { co_return Result<void>(); }
-  [[nodiscard]] bool started() const override { return false; }
-  void on_peer_closed(std::function<void()>) override {}
-};
+using FakeStore = store::FakeKeyValue;
+using http::FakeRequest;
+using http::FakeResponse;
+using store::FakeStream;
 
 class EventsService : public ::testing::Test {
  protected:

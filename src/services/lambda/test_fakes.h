@@ -14,54 +14,11 @@
 #include "base/json.h"
 #include "delivery/fake_queue.h"
 #include "services/lambda/lambda.h"
+#include "store/fake_key_value.h"
 
 namespace mayfly::lambda {
 
-class FakeStore final : public store::KeyValue {
- public:
-  std::map<std::string, store::Entry> entries;
-  store::Revision last = 0;
-
-  Awaitable<Result<std::optional<store::Entry>>> get(std::string key) override {
-    const auto found = entries.find(key);
-    if (found == entries.end()) co_return std::optional<store::Entry>();
-    co_return std::optional<store::Entry>(found->second);
-  }
-  Awaitable<Result<store::Revision>> put(std::string key, std::string value) override { co_return write(key, value); }
-  Awaitable<Result<store::Revision>> compare_and_set(std::string key, std::string value,
-                                                     store::Revision expected) override {
-    const auto found = entries.find(key);
-    const auto present = found == entries.end() ? 0 : found->second.revision;
-    if (present != expected) co_return fail(ErrorCode::kConflict, "revision");
-    co_return write(key, value);
-  }
-  Awaitable<Result<void>> remove(std::string key, std::optional<store::Revision> expected) override {
-    const auto found = entries.find(key);
-    if (expected && (found == entries.end() || found->second.revision != *expected)) {
-      co_return fail(ErrorCode::kConflict, "revision");
-    }
-    if (found != entries.end()) entries.erase(found);
-    co_return Result<void>();
-  }
-  Awaitable<Result<std::vector<store::Entry>>> list(std::string prefix, std::string after, std::size_t limit) override {
-    std::vector<store::Entry> out;
-    for (const auto& [key, entry] : entries) {
-      if (key.starts_with(prefix) && key > after && out.size() < limit) out.push_back(entry);
-    }
-    co_return out;
-  }
-  std::shared_ptr<void> watch(std::string, std::function<void(const store::WatchEvent&)>) override { return nullptr; }
-
- private:
-  store::Revision write(const std::string& key, const std::string& value) {
-    store::Entry entry;
-    entry.key = key;
-    entry.value = value;
-    entry.revision = ++last;
-    entries[key] = entry;
-    return last;
-  }
-};
+using FakeStore = store::FakeKeyValue;
 
 class FakeBlob final : public store::Blob {
  public:

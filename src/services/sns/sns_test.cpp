@@ -12,72 +12,16 @@
 #include "base/json.h"
 #include "base/signing_key.h"
 #include "delivery/fake_queue.h"
+#include "http/fake_exchange.h"
 #include "services/sns/delivery_policy.h"
+#include "store/fake_key_value.h"
 
 namespace mayfly::sns {
 namespace {
 
-class MemoryStore final : public store::KeyValue {
- public:
-  std::map<std::string, store::Entry> entries;
-  store::Revision last = 0;
-
-  Awaitable<Result<std::optional<store::Entry>>> get(std::string key) override {
-    const auto found = entries.find(key);
-    if (found == entries.end()) co_return std::optional<store::Entry>();
-    co_return std::optional<store::Entry>(found->second);
-  }
-  Awaitable<Result<store::Revision>> put(std::string key, std::string value) override {
-    entries[key] = store::Entry{.key = key, .value = std::move(value), .revision = ++last};
-    co_return last;
-  }
-  Awaitable<Result<store::Revision>> compare_and_set(std::string key, std::string value,
-                                                     store::Revision expected) override {
-    const auto found = entries.find(key);
-    if ((found == entries.end() ? 0 : found->second.revision) != expected) {
-      co_return fail(ErrorCode::kConflict, "revision");
-    }
-    co_return co_await put(std::move(key), std::move(value));
-  }
-  Awaitable<Result<void>> remove(std::string key, std::optional<store::Revision>) override {
-    entries.erase(key);
-    co_return Result<void>();
-  }
-  Awaitable<Result<std::vector<store::Entry>>> list(std::string prefix, std::string after, std::size_t limit) override {
-    std::vector<store::Entry> out;
-    for (auto at = entries.lower_bound(prefix); at != entries.end() && at->first.starts_with(prefix); ++at) {
-      if (at->first > after && out.size() < limit) out.push_back(at->second);
-    }
-    co_return out;
-  }
-  std::shared_ptr<void> watch(std::string, std::function<void(const store::WatchEvent&)>) override { return nullptr; }
-};
-
-class FakeRequest final : public http::Request {
- public:
-  http::Headers none;
-  Awaitable<Result<std::string>> read() override { co_return std::string(); }
-  Awaitable<Result<std::string>> read_all(std::size_t) override { co_return std::string(); }
-  [[nodiscard]] const http::Headers& trailers() const override { return none; }
-  [[nodiscard]] std::optional<std::uint64_t> content_length() const override { return 0; }
-  [[nodiscard]] std::string_view peer_address() const override { return "127.0.0.1:1"; }
-  [[nodiscard]] bool is_tls() const override { return false; }
-};
-
-class FakeResponse final : public http::ResponseWriter {
- public:
-  http::Response got;
-  Awaitable<Result<void>> send(http::Response response) override {
-    got = std::move(response);
-    co_return Result<void>();
-  }
-  Awaitable<Result<void>> begin(http::ResponseHead) override { co_return Result<void>(); }
-  Awaitable<Result<void>> write(std::string) override { co_return Result<void>(); }
-  Awaitable<Result<void>> finish() override { co_return Result<void>(); }
-  [[nodiscard]] bool started() const override { return false; }
-  void on_peer_closed(std::function<void()>) override {}
-};
-
+using MemoryStore = store::FakeKeyValue;
+using http::FakeRequest;
+using http::FakeResponse;
 using Fields = std::vector<std::pair<std::string, std::string>>;
 constexpr const char* kQueue = "arn:aws:sqs:us-east-1:000000000000:jobs";
 constexpr const char* kFunction = "arn:aws:lambda:us-east-1:000000000000:function:f";
