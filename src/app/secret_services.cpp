@@ -18,6 +18,7 @@ std::vector<vault::SealedPart> sealed_parts() {
       {.prefix = "lambda/function/", .path = "latest.content"},
       {.prefix = "lambda/function/", .path = "versions.*.content"},
       {.prefix = "events/connection/", .path = "Parameters"},
+      {.prefix = "apigateway/key/", .path = "value"},
       {.prefix = "sns/signing-key", .path = "privateKey"},
   };
 }

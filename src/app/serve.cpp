@@ -15,7 +15,7 @@
 #include "app/config.h"
 #include "app/delivery_permission.h"
 #include "app/front.h"
-#include "app/gateway_ports.h"
+#include "app/http_apis.h"
 #include "app/own_api.h"
 #include "app/package_policy.h"
 #include "app/privileges.h"
@@ -37,8 +37,6 @@
 #include "sandbox/launcher.h"
 #include "sandbox/network_policy.h"
 #include "sandbox/runtimes.h"
-#include "services/apigateway/apigateway.h"
-#include "services/apigatewayv2/apigatewayv2.h"
 #include "services/audit/audit.h"
 #include "services/events/events.h"
 #include "services/iam/iam.h"
@@ -127,9 +125,7 @@ class World {
   std::unique_ptr<scheduler::Scheduler> scheduler_;
   std::unique_ptr<sqs::Sqs> sqs_;
   std::unique_ptr<sns::Sns> sns_;
-  std::unique_ptr<gateway::Gateway> gateway_;
-  std::unique_ptr<apigatewayv2::ApiGateway> api_gateway_;
-  std::unique_ptr<apigateway::RestApis> rest_apis_;
+  std::unique_ptr<HttpApis> http_apis_;
   std::unique_ptr<OwnApi> own_api_;
   std::unique_ptr<Front> front_;
   std::atomic<Front*> platform_{nullptr};  // read by instances, which may start before the server listens
@@ -314,7 +310,7 @@ std::vector<std::pair<std::string, Authorizer::ResourcePolicies>> World::resourc
           {"sqs", [this](std::string_view arn) { return sqs_->resource_policy(arn); }},
           {"sns", [this](std::string_view arn) { return sns_->resource_policy(arn); }},
           {"events", [this](std::string_view arn) { return events_->resource_policy(arn); }},
-          {"execute-api", [this](std::string_view arn) { return rest_apis_->resource_policy(arn); }}};
+          {"execute-api", [this](std::string_view arn) { return http_apis_->resource_policy(arn); }}};
 }
 
 void World::decide_deliveries() {
@@ -334,10 +330,8 @@ void World::make_gateway() {
       .logs = *logs_,
       .front = platform_,
       .link_local = config_.gateway_link_local ? gateway::LinkLocal::kAllowed : gateway::LinkLocal::kRefused};
-  gateway_ = std::make_unique<gateway::Gateway>(clock_, gateway_ports(parts));
-  iam_->verify_tokens_by(gateway_->issuers());
-  api_gateway_ = std::make_unique<apigatewayv2::ApiGateway>(store_->key_value(), time(), *gateway_);
-  rest_apis_ = std::make_unique<apigateway::RestApis>(secrets_->records(), time(), *gateway_);
+  http_apis_ = std::make_unique<HttpApis>(parts, store_->key_value(), secrets_->records(), time());
+  iam_->verify_tokens_by(http_apis_->gateway().issuers());
 }
 
 // Delivery starts when every target is there, and whoever hands events over to it starts after it.
@@ -347,8 +341,7 @@ Awaitable<Result<void>> World::load_services() {
   if (loaded) loaded = co_await scheduler_->load();
   if (loaded) loaded = co_await sqs_->load();
   if (loaded) loaded = co_await sns_->load();
-  if (loaded) loaded = co_await api_gateway_->load();
-  if (loaded) loaded = co_await rest_apis_->load();
+  if (loaded) loaded = co_await http_apis_->load();
   if (loaded) loaded = co_await secrets_->load();
   if (loaded) loaded = co_await events_->show_secrets();
   if (loaded) loaded = co_await delivery_->start();
@@ -356,6 +349,7 @@ Awaitable<Result<void>> World::load_services() {
   if (loaded) lambda_->start_mappings();
   if (loaded) lambda_->start_janitor(reactors_->at(0));
   if (loaded) scheduler_->start(reactors_->at(0));
+  if (loaded) http_apis_->start(reactors_->at(0));
   co_return loaded;
 }
 
@@ -386,9 +380,7 @@ Result<void> World::listen() {
   front_->add_service("scheduler", scheduler_->service());
   front_->add_service("sqs", sqs_->service());
   front_->add_service("sns", sns_->service());
-  front_->add_service("apigateway", rest_apis_->service());
-  front_->add_service_below("apigateway", "/v2/", api_gateway_->service());
-  front_->set_gateway(*gateway_);
+  http_apis_->serve_at(*front_);
   secrets_->serve_at(*front_, reactors_->at(0));
   front_->add_service("cloudtrail", audit_->service());
   front_->audit_with(*audit_);
@@ -458,7 +450,7 @@ void World::stop() {
   if (lambda_) run_on(reactors_->at(0), *scope_, "batches", [&] { return lambda_->join(); });
   if (secrets_) run_on(reactors_->at(0), *scope_, "rotations", [&] { return secrets_->join(); });
   if (delivery_) run_on(reactors_->at(0), *scope_, "attempts", [&] { return delivery_->join(); });
-  if (gateway_) run_on(reactors_->at(0), *scope_, "gateway", [&] { return gateway_->stop(); });
+  if (http_apis_) run_on(reactors_->at(0), *scope_, "gateway", [&] { return http_apis_->stop(); });
   if (launcher_) run_on(reactors_->at(0), *scope_, "launcher", [&] { return launcher_->shutdown(); });
   server_.reset();
   if (audit_) run_on(reactors_->at(0), *scope_, "audit", [&] { return audit_->trail().stop(); });
@@ -468,7 +460,7 @@ void World::stop() {
   }
   pool_.reset();
   if (reactors_) reactors_->stop();
-  rest_apis_.reset(), api_gateway_.reset(), gateway_.reset();
+  http_apis_.reset();
   events_.reset();
   scheduler_.reset();
   sns_.reset();

@@ -227,6 +227,7 @@ Awaitable<void> Gateway::answer(Exchange& exchange, const Place& place, http::Re
   const bool is_signed = exchange.route != nullptr && exchange.route->access == Route::Access::kIam;
   // Who is refused by a header alone need not send a body; a signature covers it.
   if (!refusal && !is_signed) refusal = co_await authorize(exchange);
+  if (!refusal && !is_signed) refusal = check_key(exchange);
   if (!refusal) {
     auto body = co_await request.read_all(kMostBody);
     if (body) {
@@ -238,6 +239,7 @@ Awaitable<void> Gateway::answer(Exchange& exchange, const Place& place, http::Re
     }
   }
   if (!refusal && is_signed) refusal = co_await authorize(exchange);
+  if (!refusal && is_signed) refusal = check_key(exchange);
   if (!refusal) refusal = co_await integrate(exchange);
   if (refusal) refuse(exchange, *refusal);
 }

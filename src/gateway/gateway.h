@@ -28,6 +28,7 @@
 #include "delivery/breaker.h"
 #include "gateway/exchange.h"
 #include "gateway/plan.h"
+#include "gateway/usage.h"
 #include "http/client.h"
 #include "http/server.h"
 #include "identity/issuer_keys.h"
@@ -106,6 +107,7 @@ class Gateway {
   Awaitable<void> stop();
 
   [[nodiscard]] identity::IssuerKeys& issuers() { return issuers_; }
+  [[nodiscard]] Usage& usage() { return usage_; }
 
  private:
   struct Place {
@@ -144,6 +146,9 @@ class Gateway {
   Verdict authorize_signature(Exchange& exchange) const;
   Awaitable<Result<std::string>> fetch_document(std::string url);
 
+  // usage.cpp: the API key of a route that needs one.
+  Verdict check_key(Exchange& exchange);
+
   // integration.cpp
   Awaitable<Verdict> integrate(Exchange& exchange);
   Awaitable<Verdict> call_function(Exchange& exchange);
@@ -174,6 +179,7 @@ class Gateway {
   std::map<std::string, delivery::Breaker> breakers_;  // of HTTP servers that have failed
   std::mutex cache_mutex_;
   std::map<std::string, Authorization> cache_;
+  Usage usage_;
   BlockingPool fetches_{kFetchThreads, kFetchQueue};
   BlockingPool key_fetches_{kKeyThreads, kFetchQueue};
   identity::IssuerKeys issuers_;

@@ -48,7 +48,7 @@ json::object rest_context(const Exchange& exchange) {
   context["deploymentId"] = exchange.stage->rest->deployment_id;
   if (!exchange.api_key_id.empty()) {
     auto& identity = context["identity"].as_object();
-    identity["apiKey"] = exchange.event.head.headers.get("x-api-key");
+    identity["apiKey"] = exchange.usage_key;
     identity["apiKeyId"] = exchange.api_key_id;
   }
   return context;

@@ -1,5 +1,7 @@
 #include "services/apigateway/apigateway.h"
 
+#include <set>
+
 #include "services/apigateway/compile.h"
 #include "services/apigateway/core.h"
 
@@ -16,6 +18,8 @@ struct RestApis::Impl {
     bind_answers(service, core);
     bind_deployments(service, core);
     bind_stages(service, core);
+    bind_keys(service, core);
+    bind_plans(service, core);
     bind_tags(service, core);
   }
   Core core;
@@ -32,11 +36,25 @@ Awaitable<Result<void>> RestApis::load() {
   auto& core = impl_->core;
   auto loaded = co_await core.deployments.load();
   if (loaded) loaded = co_await core.apis.load();
+  if (loaded) loaded = co_await core.keys.load();
+  if (loaded) loaded = co_await core.plans.load();
+  std::set<std::string> known;
+  for (const auto& plan : core.plans.list(std::string(PlanRecord::kPrefix))) {
+    for (const auto& id : plan->keys) known.insert(usage_key(plan->id(), id));
+  }
+  UsageWriter::IsKnown is_known = [&known](const std::string& plan, const std::string& key) {
+    return known.contains(usage_key(plan, key));
+  };
+  if (loaded) loaded = co_await core.usage.load(std::move(is_known));
   if (!loaded) co_return loaded;
   core.loaded = true;
   for (const auto& api : core.apis.list(std::string(ApiRecord::kPrefix))) core.publish(api->key());
   co_return loaded;
 }
+
+void RestApis::start(Reactor& reactor) { impl_->core.usage.start(reactor); }
+
+Awaitable<void> RestApis::stop() { return impl_->core.usage.stop(); }
 
 std::optional<std::string> RestApis::resource_policy(std::string_view arn) const {
   // arn:aws:execute-api:<region>:<account>:<api>/<stage>/...

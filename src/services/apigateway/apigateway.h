@@ -3,8 +3,8 @@
 // Operation.   Each API is one record, changed by one durable compare-and-set; after each change its plan is compiled
 //              and published whole. A stage serves what its deployment holds; its own settings hold at once.
 // Concurrency. Any reactor; nothing is locked across a wait.
-// Limits.      600 APIs; of an API 300 resources, 10 authorizers, 10 stages, 100 deployments.
-// Recovery.    load() reads all records and publishes them.
+// Limits.      600 APIs; 10,000 API keys, 300 usage plans; of an API 300 resources, 10 authorizers, 10 stages, 100
+// deployments. Recovery.    load() reads all records and publishes them.
 #pragma once
 
 #include <memory>
@@ -29,6 +29,9 @@ class RestApis {
   RestApis& operator=(const RestApis&) = delete;
 
   Awaitable<Result<void>> load();
+  // What API keys use is written down from now on, until stop().
+  void start(Reactor& reactor);
+  Awaitable<void> stop();
   [[nodiscard]] aws::Service& service();
   // The policy that a deployed API has, by the ARN of a request to it ("arn:aws:execute-api:...:api/stage/GET/x").
   [[nodiscard]] std::optional<std::string> resource_policy(std::string_view arn) const;

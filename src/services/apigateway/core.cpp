@@ -10,8 +10,16 @@
 namespace mayfly::apigateway {
 
 Core::Core(store::KeyValue& records, Clock& clock_in, gateway::Gateway& gateway_in)
-    : clock(clock_in), gateway(gateway_in), apis(records), deployments(records) {
+    : clock(clock_in),
+      gateway(gateway_in),
+      apis(records),
+      deployments(records),
+      keys(records),
+      plans(records),
+      usage(records, gateway_in.usage()) {
   apis.on_change([this](const std::string& key) { publish(key); });
+  keys.on_change([this](const std::string& key) { publish_key(key); });
+  plans.on_change([this](const std::string& key) { publish_plan(key); });
 }
 
 double Core::now() const { return static_cast<double>(static_cast<std::int64_t>(epoch_seconds(clock.now()))); }
@@ -24,6 +32,31 @@ void Core::publish(const std::string& key) {
     gateway.publish(compile(*this, *record));
   } else {
     gateway.withdraw(key.substr(key.rfind('/') + 1));
+  }
+}
+
+void Core::publish_key(const std::string& key) {
+  const std::lock_guard lock(publishing_);
+  const auto record = keys.find(key);
+  // "apigateway/key/<account>/<region>/<id>"
+  const auto scope = key.substr(KeyRecord::kPrefix.size(), key.rfind('/') - KeyRecord::kPrefix.size());
+  if (record && !record->value.empty()) {
+    const auto hash = gateway::Usage::hash_of(record->value);
+    hashes_[key] = hash;
+    gateway.usage().set_key(scope, hash, {.id = record->id(), .enabled = record->shown.enabled.value_or(false)});
+  } else if (const auto known = hashes_.find(key); known != hashes_.end()) {
+    gateway.usage().remove_key(scope, known->second);
+    hashes_.erase(known);
+  }
+}
+
+void Core::publish_plan(const std::string& key) {
+  const std::lock_guard lock(publishing_);
+  const auto record = plans.find(key);
+  if (record) {
+    gateway.usage().set_plan(compiled(*record));
+  } else {
+    gateway.usage().remove_plan(key.substr(key.rfind('/') + 1));
   }
 }
 

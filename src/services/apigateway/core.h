@@ -12,14 +12,20 @@
 
 #include "gateway/gateway.h"
 #include "services/apigateway/apigateway.h"
+#include "services/apigateway/key_records.h"
 #include "services/apigateway/patch.h"
 #include "services/apigateway/records.h"
+#include "services/apigateway/usage_writer.h"
 #include "services/operation.h"
 #include "services/record_table.h"
 
 namespace mayfly::apigateway {
 
 using ApiPtr = std::shared_ptr<const ApiRecord>;
+using KeyPtr = std::shared_ptr<const KeyRecord>;
+using KeyEdit = services::RecordTable<KeyRecord>::Edit;
+using PlanPtr = std::shared_ptr<const PlanRecord>;
+using PlanEdit = services::RecordTable<PlanRecord>::Edit;
 using ApiEdit = services::RecordTable<ApiRecord>::Edit;
 using Pairs = gateway::Pairs;
 using Strings = std::vector<std::string>;
@@ -30,6 +36,8 @@ inline constexpr std::size_t kMostResources = 300;
 inline constexpr std::size_t kMostAuthorizers = 10;
 inline constexpr std::size_t kMostStages = 10;
 inline constexpr std::size_t kMostDeployments = 100;
+inline constexpr std::size_t kMostKeys = 10'000;  // of an account and region, and of a plan
+inline constexpr std::size_t kMostPlans = 300;
 inline constexpr std::size_t kMostTags = 50;
 inline constexpr std::size_t kLongestPolicy = 8'192;
 inline constexpr std::int32_t kLongestTimeout = 29'000;
@@ -41,16 +49,22 @@ struct Core {
   gateway::Gateway& gateway;
   services::RecordTable<ApiRecord> apis;
   services::RecordTable<DeploymentRecord> deployments;
+  services::RecordTable<KeyRecord> keys;
+  services::RecordTable<PlanRecord> plans;
+  UsageWriter usage;
   std::atomic<bool> loaded{false};  // nothing is published before: an API needs its deployments
 
   [[nodiscard]] double now() const;
   void publish(const std::string& key);
+  void publish_key(const std::string& key);
+  void publish_plan(const std::string& key);
   // The API of a request, in the caller's account and region.
   [[nodiscard]] aws::ApiResult<ApiPtr> api(const aws::CallContext& context, const std::optional<std::string>& id) const;
 
  private:
   // Looking a record up and publishing it is one step, so that no older plan replaces a newer one.
   std::mutex publishing_;
+  std::map<std::string, std::string> hashes_;  // of published keys, by their records' keys
 };
 
 using services::bind;
@@ -64,6 +78,8 @@ void bind_authorizers(aws::Service& service, Core& core);
 void bind_answers(aws::Service& service, Core& core);
 void bind_deployments(aws::Service& service, Core& core);
 void bind_stages(aws::Service& service, Core& core);
+void bind_keys(aws::Service& service, Core& core);
+void bind_plans(aws::Service& service, Core& core);
 void bind_tags(aws::Service& service, Core& core);
 
 Awaitable<aws::ApiResult<ApiPtr>> change_api(Core& core, const aws::CallContext& context, std::string api_id,

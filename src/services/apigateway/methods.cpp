@@ -161,7 +161,6 @@ aws::ApiResult<void> check_method(const Configuration& configuration, wire::Meth
   if (!method.authorizationScopes.value_or(Strings()).empty())
     return refuse_unsupported("authorizationScopes", "there are no Cognito user pools");
   if (!method.apiKeyRequired) method.apiKeyRequired = false;
-  if (*method.apiKeyRequired) return refuse_unsupported("apiKeyRequired", "there are no API keys");
   const auto type = method.authorizationType.value_or("");
   if (type == "COGNITO_USER_POOLS")
     return refuse_unsupported("authorizationType COGNITO_USER_POOLS", "there are no Cognito user pools");

@@ -35,6 +35,11 @@ std::string lower_first(std::string_view name) {
   return out;
 }
 
+// The values of API Gateway's keys, which its model does not call sensitive.
+bool is_api_key(std::string_view shape, std::string_view member) {
+  return member == "value" && (shape == "ApiKey" || shape == "CreateApiKeyRequest" || shape == "UsagePlanKey");
+}
+
 json::value shown_value(const aws::ShapeModel& shape, const json::value& value, int depth) {
   if (shape.sensitive) return json::value(kHidden);
   if (shape.kind == aws::Kind::kBlob) return json::value("(bytes)");
@@ -66,7 +71,7 @@ json::value shown_value(const aws::ShapeModel& shape, const json::value& value, 
     }
     const auto model = std::ranges::find(shape.members, key, &aws::MemberModel::name);
     if (model == shape.members.end()) continue;
-    const bool secret = std::ranges::find(kSecretMembers, key) != kSecretMembers.end();
+    const bool secret = std::ranges::find(kSecretMembers, key) != kSecretMembers.end() || is_api_key(shape.name, key);
     out[lower_first(key)] = secret ? json::value(kHidden) : shown_value(*model->shape, member.value(), depth + 1);
   }
   return out;
