@@ -54,6 +54,8 @@ constexpr auto kActions = std::to_array<ActionEntry>({
                 "arn:aws:apigateway:{region}::/usageplans/{usagePlanId}/keys/{keyId}"},
     ActionEntry{"apigateway", "FlushStageAuthorizersCache", "apigateway:DELETE",
                 "arn:aws:apigateway:{region}::/restapis/{restApiId}/stages/{stageName}/cache/authorizers"},
+    ActionEntry{"apigateway", "FlushStageCache", "apigateway:DELETE",
+                "arn:aws:apigateway:{region}::/restapis/{restApiId}/stages/{stageName}/cache/data"},
     ActionEntry{"apigateway", "GetApiKey", "apigateway:GET", "arn:aws:apigateway:{region}::/apikeys/{apiKey}"},
     ActionEntry{"apigateway", "GetApiKeys", "apigateway:GET", "arn:aws:apigateway:{region}::/apikeys"},
     ActionEntry{"apigateway", "GetAuthorizer", "apigateway:GET",

@@ -265,7 +265,7 @@ gateway::SignedAnswer Front::check_signed(const gateway::SignedRequest& request)
   facts.user_agent = request.head.headers.get("User-Agent");
   facts.tls = request.tls;
   const identity::Context nothing_more;
-  if (auto refused = authorizer_.check_action(context, facts, "execute-api:Invoke", request.resource, nothing_more)) {
+  if (auto refused = authorizer_.check_action(context, facts, request.action, request.resource, nothing_more)) {
     answer.reason = std::move(refused->message);
     return answer;
   }

@@ -240,7 +240,11 @@ Awaitable<void> Gateway::answer(Exchange& exchange, const Place& place, http::Re
   }
   if (!refusal && is_signed) refusal = co_await authorize(exchange);
   if (!refusal && is_signed) refusal = check_key(exchange);
-  if (!refusal) refusal = co_await integrate(exchange);
+  if (!refusal && exchange.route->cache) {
+    refusal = co_await answer_by_cache(exchange);
+  } else if (!refusal) {
+    refusal = co_await integrate(exchange);
+  }
   if (refusal) refuse(exchange, *refusal);
 }
 

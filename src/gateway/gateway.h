@@ -28,6 +28,7 @@
 #include "delivery/breaker.h"
 #include "gateway/exchange.h"
 #include "gateway/plan.h"
+#include "gateway/response_cache.h"
 #include "gateway/usage.h"
 #include "http/client.h"
 #include "http/server.h"
@@ -55,6 +56,7 @@ struct SignedRequest {
   std::string resource;  // the ARN that execute-api:Invoke is about
   std::string source_ip;
   bool tls = false;
+  std::string action = "execute-api:Invoke";
 };
 struct SignedAnswer {
   bool allowed = false;
@@ -108,6 +110,8 @@ class Gateway {
 
   [[nodiscard]] identity::IssuerKeys& issuers() { return issuers_; }
   [[nodiscard]] Usage& usage() { return usage_; }
+  // Answers of a stage that are kept are not used any more.
+  void flush_cache(std::string_view api_id, std::string_view stage) { responses_.flush(cache_prefix(api_id, stage)); }
 
  private:
   struct Place {
@@ -146,6 +150,10 @@ class Gateway {
   Verdict authorize_signature(Exchange& exchange) const;
   Awaitable<Result<std::string>> fetch_document(std::string url);
 
+  // response_cache.cpp
+  Awaitable<Verdict> answer_by_cache(Exchange& exchange);
+  [[nodiscard]] bool may_invalidate(const Exchange& exchange) const;
+
   // usage.cpp: the API key of a route that needs one.
   Verdict check_key(Exchange& exchange);
 
@@ -180,6 +188,7 @@ class Gateway {
   std::mutex cache_mutex_;
   std::map<std::string, Authorization> cache_;
   Usage usage_;
+  ResponseCache responses_;
   BlockingPool fetches_{kFetchThreads, kFetchQueue};
   BlockingPool key_fetches_{kKeyThreads, kFetchQueue};
   identity::IssuerKeys issuers_;

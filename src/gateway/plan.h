@@ -77,6 +77,16 @@ struct Authorizer {
   std::uint64_t generation = 0;                          // what was cached before an authorizer changed is not used
 };
 
+// How long answers of a method are kept and what tells its requests apart.
+struct CacheRule {
+  // What a client gets that asks for a fresh answer and may not.
+  enum class Unauthorized : std::uint8_t { kRefuse, kWarn, kIgnore };
+  std::chrono::seconds ttl{300};
+  std::vector<Template> parameters;
+  bool invalidation_needs_right = true;
+  Unauthorized unauthorized = Unauthorized::kWarn;
+};
+
 struct Route {
   enum class Access : std::uint8_t { kOpen, kIam, kAuthorizer, kClosed };
   RouteKey key;
@@ -89,6 +99,7 @@ struct Route {
   // Of REST APIs.
   bool has_no_method = false;  // the path is known, the method is not
   bool needs_key = false;
+  std::shared_ptr<const CacheRule> cache;  // null: nothing is kept
   std::string resource_id;
   std::string operation_name;
 };

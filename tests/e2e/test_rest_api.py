@@ -325,6 +325,36 @@ def test_gateway_responses_and_throttles(gateway, uris, call):
     assert call(api, "/Prod/x").status == 420
 
 
+def test_answers_are_kept(server, gateway, call):
+    mock = {"type": "mock", "requestTemplates": {"application/json": "{statusCode:200}"}, "cacheKeyParameters": ["method.request.querystring.q"],
+            "responses": {"default": {"statusCode": "200", "responseTemplates": {"application/json": '{"id":"$context.requestId"}'}}}}
+    signed_in = {"x-amazon-apigateway-integration": mock, "x-amazon-apigateway-auth": {"type": "AWS_IAM"}}
+    api = imported(gateway, {"/x/{id}": {"get": {"x-amazon-apigateway-integration": mock}, "post": {"x-amazon-apigateway-integration": mock}}, "/iam": {"get": signed_in}})
+    ask = lambda path="/Prod/x/1", method="GET", **headers: call(api, path, method, headers=headers).json()["id"]
+    assert ask() != ask()
+    patches = [("/cacheClusterEnabled", "true"), ("/*/*/caching/enabled", "true"), ("/*/*/caching/ttlInSeconds", "60")]
+    stage = gateway.update_stage(restApiId=api, stageName="Prod", patchOperations=[{"op": "replace", "path": path, "value": value} for path, value in patches])
+    assert (stage["cacheClusterStatus"], stage["cacheClusterSize"], stage["methodSettings"]["*/*"]["cacheTtlInSeconds"]) == ("AVAILABLE", "0.5", 60)
+    first = ask()
+    assert ask() == first and ask("/Prod/x/1?other=1") == first
+    assert ask("/Prod/x/2") != first and ask("/Prod/x/1?q=1") != first and ask(method="POST") != ask(method="POST")
+    ignored = call(api, "/Prod/x/1", headers={"Cache-Control": "max-age=0"})
+    assert ignored.json()["id"] == first and ignored.headers["Warning"].startswith("199 ")
+    one = lambda **more: call(api, "/Prod/iam", headers={**signed(server, api, "/Prod/iam"), **more}).json()["id"]
+    kept = one()
+    assert one() == kept and one(**{"Cache-Control": "max-age=0"}) != kept, "the root user may invalidate"
+    assert call(api, "/Prod/iam").status == 403, "what is kept is not for everybody"
+    gateway.update_stage(restApiId=api, stageName="Prod", patchOperations=[
+        {"op": "replace", "path": "/*/*/caching/unauthorizedCacheControlHeaderStrategy", "value": "FAIL_WITH_403"}])
+    assert call(api, "/Prod/x/1", headers={"Cache-Control": "max-age=0"}).status == 403
+    gateway.update_stage(restApiId=api, stageName="Prod", patchOperations=[
+        {"op": "replace", "path": "/*/*/caching/requireAuthorizationForCacheControl", "value": "false"}])
+    fresh = ask(**{"Cache-Control": "max-age=0"})
+    assert fresh != first and ask() == fresh
+    gateway.flush_stage_cache(restApiId=api, stageName="Prod")
+    assert ask() != fresh
+
+
 def test_roles_are_passed_and_operations_are_authorised(server, gateway, uris):
     users = server.client("iam")
     users.create_user(UserName="rest-editor")

@@ -198,6 +198,33 @@ std::shared_ptr<const gateway::RestSettings> rest_of(const ApiRecord& record, co
   return out;
 }
 
+// A method's own setting, or the one of all methods, which is for GET alone, as documented.
+std::shared_ptr<const gateway::CacheRule> cache_of(const wire::Stage& stage, const std::string& path,
+                                                   const std::string& method_name, const wire::Method& method) {
+  using Unauthorized = gateway::CacheRule::Unauthorized;
+  if (!stage.cacheClusterEnabled.value_or(false) || !method.methodIntegration) return nullptr;
+  const auto* all = settings_of_all(stage);
+  const auto* settings = settings_of(stage, path, method_name);
+  if (settings == nullptr || !settings->cachingEnabled) {
+    if (all == nullptr || method_name != "GET" || !all->cachingEnabled.value_or(false)) return nullptr;
+    settings = all;
+  }
+  if (!settings->cachingEnabled.value_or(false)) return nullptr;
+  auto out = std::make_shared<gateway::CacheRule>();
+  if (settings->cacheTtlInSeconds) out->ttl = std::chrono::seconds(*settings->cacheTtlInSeconds);
+  if (out->ttl.count() == 0) return nullptr;
+  out->invalidation_needs_right = settings->requireAuthorizationForCacheControl.value_or(true);
+  const auto strategy = settings->unauthorizedCacheControlHeaderStrategy.value_or("");
+  if (strategy == "FAIL_WITH_403") out->unauthorized = Unauthorized::kRefuse;
+  if (strategy == "SUCCEED_WITHOUT_RESPONSE_HEADER") out->unauthorized = Unauthorized::kIgnore;
+  for (const auto& name : method.methodIntegration->cacheKeyParameters.value_or(Strings())) {
+    auto parameter = cache_parameter(*method.methodIntegration, name);
+    if (!parameter) return nullptr;  // what cannot be told apart is not kept
+    out->parameters.push_back(std::move(*parameter));
+  }
+  return out;
+}
+
 void add_routes(Core& core, const wire::Stage& stage, const std::string& name, const wire::Resource& resource,
                 const Authorizers& authorizers, gateway::Stage& out) {
   if (!resource.resourceMethods || resource.resourceMethods->empty()) return;
@@ -210,6 +237,7 @@ void add_routes(Core& core, const wire::Stage& stage, const std::string& name, c
     auto route = route_of(resource, method, authorizers, out.variables);
     const auto limits = limits_of(settings_of(stage, resource.path.value_or("/"), method_name));
     route.bucket = core.gateway.bucket(name + "/" + route.text, limits);
+    route.cache = cache_of(stage, resource.path.value_or("/"), method_name, method);
     any = any || method_name == "ANY";
     add(std::move(route));
   }

@@ -44,6 +44,7 @@ aws::ApiResult<void> deploy_to(ApiRecord& record, const wire::CreateDeploymentRe
   if (request.cacheClusterSize) stage.cacheClusterSize = request.cacheClusterSize;
   if (request.tracingEnabled) stage.tracingEnabled = request.tracingEnabled;
   if (auto checked = check_stage(stage); !checked) return checked;
+  settle_cache(stage);
   record.stages[name] = std::move(stage);
   return {};
 }

@@ -26,4 +26,18 @@ Result<std::vector<gateway::Template>> identity_sources(std::string_view text) {
   return out;
 }
 
+Result<gateway::Template> cache_parameter(const wire::Integration& integration, std::string_view name) {
+  constexpr std::string_view kMapped = "integration.request.";
+  std::string source(name);
+  if (name.starts_with(kMapped) && integration.requestParameters) {
+    for (const auto& [mapped, from] : *integration.requestParameters) {
+      if (mapped == name) source = from;
+    }
+  }
+  auto parsed = gateway::parse_rest_source(source);
+  if (!source.starts_with("method.request.") || !parsed)
+    return fail(ErrorCode::kInvalid, fmt::format("Invalid cache key parameter specified: {}", name));
+  return parsed;
+}
+
 }  // namespace mayfly::apigateway

@@ -1,4 +1,4 @@
-// "method.request.header.A, method.request.querystring.b, context.c, stageVariables.d" of an authorizer.
+// Parts of a request that settings name: what identifies a caller, and what tells cached answers apart.
 #pragma once
 
 #include <string_view>
@@ -6,10 +6,16 @@
 
 #include "base/error.h"
 #include "gateway/template.h"
+#include "services/apigateway/records.h"
 
 namespace mayfly::apigateway {
 
-// kInvalid with the reason.
+// "method.request.header.A, method.request.querystring.b, context.c, stageVariables.d" of an authorizer. kInvalid with
+// the reason.
 Result<std::vector<gateway::Template>> identity_sources(std::string_view text);
+
+// "method.request.querystring.a" of a method's cache keys, or "integration.request.header.b" as the integration maps
+// it.
+Result<gateway::Template> cache_parameter(const wire::Integration& integration, std::string_view name);
 
 }  // namespace mayfly::apigateway

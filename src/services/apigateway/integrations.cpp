@@ -6,6 +6,7 @@
 
 #include "gateway/rest_mapping.h"
 #include "services/apigateway/core.h"
+#include "services/apigateway/identity_source.h"
 
 namespace mayfly::apigateway {
 namespace {
@@ -254,6 +255,9 @@ aws::ApiResult<void> check_integration(wire::Integration& integration) {
   integration.timeoutInMillis = timeout;
   if (!integration.passthroughBehavior) integration.passthroughBehavior = "WHEN_NO_MATCH";
   if (!integration.cacheKeyParameters) integration.cacheKeyParameters.emplace();
+  for (const auto& name : *integration.cacheKeyParameters) {
+    if (const auto parsed = cache_parameter(integration, name); !parsed) return refuse_input(parsed.error().message);
+  }
   return {};
 }
 

@@ -65,6 +65,13 @@ wire::Stage new_stage(const std::string& name, double now) {
   return stage;
 }
 
+void settle_cache(wire::Stage& stage) {
+  const bool enabled = stage.cacheClusterEnabled.value_or(false);
+  stage.cacheClusterEnabled = enabled;
+  stage.cacheClusterStatus = enabled ? "AVAILABLE" : "NOT_AVAILABLE";
+  if (enabled && !stage.cacheClusterSize) stage.cacheClusterSize = "0.5";
+}
+
 bool is_method_setting(std::string_view path) {
   if (taken_apart(path)) return true;
   // "/*/*" or "/~1pets/GET": all settings of a method at once, to be removed.

@@ -11,6 +11,9 @@ namespace mayfly::apigateway {
 
 wire::Stage new_stage(const std::string& name, double now);
 
+// What is shown of a stage's cache follows from whether it has one.
+void settle_cache(wire::Stage& stage);
+
 // Whether the path is a method's setting.
 bool is_method_setting(std::string_view path);
 aws::ApiResult<void> patch_method_setting(wire::Stage& stage, const wire::PatchOperation& patch);

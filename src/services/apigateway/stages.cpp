@@ -41,6 +41,7 @@ Awaitable<aws::ApiResult<wire::Stage>> create_stage(Core& core, const aws::CallC
   auto stage = new_stage(name, core.now());
   merge(stage, request, {"restApiId", "canarySettings"});
   if (auto checked = check_stage(stage); !checked) co_return std::unexpected(std::move(checked.error()));
+  settle_cache(stage);
   ApiEdit edit = [stage, name](ApiRecord& record) -> aws::ApiResult<void> {
     if (record.stages.contains(name)) return refuse(wire::errors::ConflictException, "Stage already exists");
     if (record.stages.size() >= kMostStages) return refuse_limit("Stages per API", kMostStages);
@@ -110,6 +111,7 @@ Awaitable<aws::ApiResult<wire::Stage>> update_stage(Core& core, const aws::CallC
     }
     if (auto checked = check_deployment(record, copy.deploymentId); !checked) return checked;
     if (auto checked = check_stage(copy); !checked) return checked;
+    settle_cache(copy);
     copy.lastUpdatedDate = now;
     stage->second = std::move(copy);
     return {};
@@ -117,6 +119,17 @@ Awaitable<aws::ApiResult<wire::Stage>> update_stage(Core& core, const aws::CallC
   auto changed = co_await change_api(core, context, request.restApiId.value_or(""), std::move(edit));
   if (!changed) co_return std::unexpected(std::move(changed.error()));
   co_return (*changed)->stages.at(name);
+}
+
+Awaitable<aws::ApiResult<wire::FlushStageCache::Response>> flush_stage_cache(Core& core,
+                                                                             const aws::CallContext& context,
+                                                                             wire::FlushStageCacheRequest request) {
+  auto found = core.api(context, request.restApiId);
+  if (!found) co_return std::unexpected(std::move(found.error()));
+  const auto name = request.stageName.value_or("");
+  if (!(*found)->stages.contains(name)) co_return refuse_missing("stage identifier");
+  core.gateway.flush_cache((*found)->id(), name);
+  co_return wire::FlushStageCache::Response();
 }
 
 Awaitable<aws::ApiResult<wire::DeleteStage::Response>> delete_stage(Core& core, const aws::CallContext& context,
@@ -137,7 +150,17 @@ aws::ApiResult<void> check_settings(const wire::MethodSetting& settings) {
     return refuse_unsupported("logging/loglevel", "access logs are what a stage writes");
   if (settings.dataTraceEnabled.value_or(false))
     return refuse_unsupported("logging/dataTrace", "requests and answers are not logged whole");
-  if (settings.cachingEnabled.value_or(false)) return refuse_unsupported("caching/enabled", "responses are not cached");
+  constexpr std::int32_t kLongestTtl = 3'600;
+  const auto ttl = settings.cacheTtlInSeconds.value_or(0);
+  if (ttl < 0 || ttl > kLongestTtl)
+    return refuse_input(fmt::format("Invalid cache TTL, should be between 0 and {}", kLongestTtl));
+  if (settings.cacheDataEncrypted.value_or(false))
+    return refuse_unsupported("caching/dataEncrypted", "what is cached is kept in memory alone");
+  constexpr std::array<std::string_view, 3> kStrategies = {"FAIL_WITH_403", "SUCCEED_WITH_RESPONSE_HEADER",
+                                                           "SUCCEED_WITHOUT_RESPONSE_HEADER"};
+  const auto strategy = settings.unauthorizedCacheControlHeaderStrategy.value_or(std::string(kStrategies[1]));
+  if (std::ranges::find(kStrategies, strategy) == kStrategies.end())
+    return refuse_input("Invalid unauthorizedCacheControlHeaderStrategy");
   return {};
 }
 
@@ -167,8 +190,9 @@ aws::ApiResult<void> check_stage(const wire::Stage& stage) {
   const auto name = stage.stageName.value_or("");
   if (name.empty() || name.size() > kLongestName || !std::ranges::all_of(name, good))
     return refuse_input("Stage name only allows a-zA-Z0-9_-");
-  if (stage.cacheClusterEnabled.value_or(false))
-    return refuse_unsupported("cacheClusterEnabled", "responses are not cached");
+  constexpr std::array<std::string_view, 8> kSizes = {"0.5", "1.6", "6.1", "13.5", "28.4", "58.2", "118", "237"};
+  if (stage.cacheClusterSize && std::ranges::find(kSizes, *stage.cacheClusterSize) == kSizes.end())
+    return refuse_input("Invalid cache cluster size");
   if (stage.tracingEnabled.value_or(false)) return refuse_unsupported("tracingEnabled", "there is no X-Ray");
   if (!stage.clientCertificateId.value_or("").empty())
     return refuse_unsupported("clientCertificateId", "integrations are called without a client certificate");
@@ -189,6 +213,7 @@ void bind_stages(aws::Service& service, Core& core) {
   bind<wire::GetStages>(service, core, get_stages);
   bind<wire::UpdateStage>(service, core, update_stage);
   bind<wire::DeleteStage>(service, core, delete_stage);
+  bind<wire::FlushStageCache>(service, core, flush_stage_cache);
 }
 
 }  // namespace mayfly::apigateway
