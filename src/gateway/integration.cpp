@@ -256,12 +256,8 @@ Awaitable<Gateway::Verdict> Gateway::call_http(Exchange& exchange) {
 
 Gateway::Verdict Gateway::answer_mock(Exchange& exchange) {
   const auto& integration = *exchange.route->integration;
-  const MockAnswer* answer = integration.mock_default ? &*integration.mock_default : nullptr;
-  if (integration.mock_status) {
-    const auto exact = integration.mock_answers.find(*integration.mock_status);
-    if (exact != integration.mock_answers.end()) answer = &exact->second;
-  }
-  if (!integration.mock_status || answer == nullptr) {
+  const auto& answer = integration.mock_answer;
+  if (!integration.mock_status || !answer) {
     return rest_refusal("API_CONFIGURATION_ERROR", "the MOCK integration names no status or has no answer for it");
   }
   exchange.integration_status = *integration.mock_status;

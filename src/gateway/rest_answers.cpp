@@ -81,6 +81,15 @@ bool is_answer_type(std::string_view type) {
   return type != "BAD_GATEWAY" && std::ranges::find(kAnswers, type, &RestAnswer::type) != kAnswers.end();
 }
 
+std::vector<std::string> answer_types() {
+  std::vector<std::string> out = {"DEFAULT_4XX", "DEFAULT_5XX"};
+  for (const auto& answer : kAnswers) {
+    if (is_answer_type(answer.type)) out.emplace_back(answer.type);
+  }
+  std::ranges::sort(out);
+  return out;
+}
+
 void answer_as_rest(Exchange& exchange, std::string_view type, const std::string& text) {
   const auto& answer = rest_answer(type);
   exchange.shown_type = answer.type;

@@ -3,6 +3,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "gateway/exchange.h"
 
@@ -21,6 +22,8 @@ const RestAnswer& rest_answer(std::string_view type);
 std::string_view rest_type(int status);
 // Whether a customer may have an answer of this type: "UNAUTHORIZED", "DEFAULT_4XX".
 bool is_answer_type(std::string_view type);
+
+std::vector<std::string> answer_types();
 
 // Writes the answer into the exchange. `text` is what to say instead of the type's message.
 void answer_as_rest(Exchange& exchange, std::string_view type, const std::string& text);

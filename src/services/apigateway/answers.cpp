@@ -56,7 +56,10 @@ Awaitable<aws::ApiResult<wire::GatewayResponses>> get_answers(Core& core, const 
   auto found = core.api(context, request.restApiId);
   if (!found) co_return std::unexpected(std::move(found.error()));
   std::vector<wire::GatewayResponse> all;
-  for (const auto& [type, answer] : (*found)->now.answers) all.push_back(answer);
+  for (const auto& type : gateway::answer_types()) {
+    const auto own = (*found)->now.answers.find(type);
+    all.push_back(own == (*found)->now.answers.end() ? usual(type) : own->second);
+  }
   wire::GatewayResponses out;
   page(out, std::move(all), [](const wire::GatewayResponse& one) { return one.responseType.value_or(""); }, request);
   co_return out;

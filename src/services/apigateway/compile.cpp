@@ -67,15 +67,17 @@ void add_mock(const wire::Integration& integration, gateway::Integration& out) {
     const auto json = std::ranges::find(templates, "application/json", [](const auto& pair) { return pair.first; });
     out.mock_status = gateway::parse_mock_status(json == templates.end() ? templates.front().second : json->second);
   }
-  if (!integration.integrationResponses) return;
+  if (!integration.integrationResponses || !out.mock_status) return;
+  const wire::IntegrationResponse* chosen = nullptr;
   for (const auto& [status, response] : *integration.integrationResponses) {
     const auto pattern = response.selectionPattern.value_or("");
-    if (pattern.empty()) {
-      out.mock_default = mock_of(response);
-    } else if (const auto wanted = int_of(pattern)) {
-      out.mock_answers[*wanted] = mock_of(response);
+    if (pattern.empty() && chosen == nullptr) chosen = &response;  // the default one
+    if (!pattern.empty() && aws::matches_pattern(pattern, std::to_string(*out.mock_status))) {
+      chosen = &response;
+      break;
     }
   }
+  if (chosen != nullptr) out.mock_answer = mock_of(*chosen);
 }
 
 // Of a proxy to an HTTP server.

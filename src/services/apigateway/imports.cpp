@@ -11,7 +11,8 @@ namespace {
 constexpr std::size_t kLongestDocument = 6UL * 1024 * 1024;
 
 aws::ApiResult<std::string> checked_body(const std::optional<std::string>& body) {
-  if (body.value_or("").empty()) return refuse_input("Invalid OpenAPI input.");
+  if (body.value_or("").size() <= kLongestDocument && !parse_json(body.value_or("")))
+    return refuse_input("Invalid OpenAPI input.");
   if (body->size() > kLongestDocument) return refuse_limit("bytes of an imported document", kLongestDocument);
   return *body;
 }
@@ -87,6 +88,8 @@ Awaitable<aws::ApiResult<wire::RestApi>> put_api(Core& core, const aws::CallCont
   if (!type) co_return std::unexpected(std::move(type.error()));
   const bool overwrites = request.mode.value_or("merge") == "overwrite";
   const bool strict = request.failOnWarnings.value_or(false);
+  // What is no document is one of no API.
+  if (const auto body = checked_body(request.body); !body) co_return std::unexpected(body.error());
   auto found = core.api(context, request.restApiId);
   if (!found) co_return std::unexpected(std::move(found.error()));
   json::object about;

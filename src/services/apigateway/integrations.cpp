@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 
+#include "aws/validate.h"
 #include "gateway/rest_mapping.h"
 #include "services/apigateway/core.h"
 #include "services/apigateway/identity_source.h"
@@ -269,8 +270,9 @@ aws::ApiResult<void> check_integration_response(const wire::IntegrationResponse&
   const auto status = response.statusCode.value_or("");
   if (!is_status(status)) return refuse_input(fmt::format("Invalid status code {}", status));
   const auto pattern = response.selectionPattern.value_or("");
-  if (!pattern.empty() && !is_status(pattern))
-    return refuse_unsupported("selectionPattern " + pattern, "it must be empty or a status code");
+  if (!pattern.empty() && !aws::is_supported_pattern(pattern))
+    return refuse_input(
+        fmt::format("Invalid selectionPattern {}: it is no regular expression that is supported", pattern));
   if (!response.contentHandling.value_or("").empty())
     return refuse_unsupported("contentHandling", "bytes are passed on as they are");
   for (const auto& [name, source] : response.responseParameters.value_or(Pairs())) {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/encoding.h"
 #include "services/apigateway/core.h"
 
 namespace mayfly::apigateway {
@@ -161,7 +162,8 @@ aws::ApiResult<void> check_method(const Configuration& configuration, wire::Meth
   if (!method.authorizationScopes.value_or(Strings()).empty())
     return refuse_unsupported("authorizationScopes", "there are no Cognito user pools");
   if (!method.apiKeyRequired) method.apiKeyRequired = false;
-  const auto type = method.authorizationType.value_or("");
+  const auto type = to_upper(method.authorizationType.value_or(""));  // "none" is taken, too
+  method.authorizationType = type;
   if (type == "COGNITO_USER_POOLS")
     return refuse_unsupported("authorizationType COGNITO_USER_POOLS", "there are no Cognito user pools");
   if (type != "NONE" && type != "AWS_IAM" && type != "CUSTOM")
