@@ -269,7 +269,7 @@ json::object request_context_v1(const EventInput& input) {
   return context;
 }
 
-json::object event_v1_object(const EventInput& input) {
+json::object request_v1(const EventInput& input) {
   json::object headers;
   json::object many;
   for (const auto& [name, value] : input.head.headers) {
@@ -300,12 +300,15 @@ json::object event_v1_object(const EventInput& input) {
   event["requestContext"] = std::move(context);
   event["pathParameters"] = object_or_null(object_of(input.path_parameters));
   event["stageVariables"] = object_or_null(object_of(input.stage_variables));
-  event["body"] = nullptr;
-  add_body(input, event);
   return event;
 }
 
-std::string event_v1(const EventInput& input) { return to_json(event_v1_object(input)); }
+std::string event_v1(const EventInput& input) {
+  auto event = request_v1(input);
+  event["body"] = nullptr;
+  add_body(input, event);
+  return to_json(event);
+}
 
 bool is_safe_field(std::string_view name, std::string_view value) {
   const auto clean = [](char c) { return c != '\r' && c != '\n' && c != '\0'; };

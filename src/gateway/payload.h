@@ -37,7 +37,7 @@ struct EventInput {
 
 std::string event_v2(const EventInput& input);
 std::string event_v1(const EventInput& input);
-json::object event_v1_object(const EventInput& input);
+json::object request_v1(const EventInput& input);  // event_v1 without its body
 bool is_valid_utf8(std::string_view text);
 
 // Parts that authorizers' events have in common with these.

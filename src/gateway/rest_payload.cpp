@@ -56,9 +56,7 @@ json::object rest_context(const Exchange& exchange) {
 
 // Everything but the body.
 json::object rest_request(const Exchange& exchange) {
-  auto input = exchange.event;
-  input.body.clear();
-  auto event = event_v1_object(input);
+  auto event = request_v1(exchange.event);
   for (const auto* part : {"headers", "multiValueHeaders"}) {
     auto& headers = event[part].as_object();
     rename(headers, "x-forwarded-for", "X-Forwarded-For");
@@ -69,8 +67,6 @@ json::object rest_request(const Exchange& exchange) {
     headers["X-Forwarded-Port"] = std::move(port);
   }
   event.erase("version");
-  event.erase("isBase64Encoded");
-  event.erase("body");
   event["path"] = exchange.path_in_stage;
   event["resource"] = exchange.route->key.path;
   event["requestContext"] = rest_context(exchange);

@@ -7,6 +7,7 @@
 #include "base/encoding.h"
 #include "base/ids.h"
 #include "services/apigateway/core.h"
+#include "services/apigateway/key_file.h"
 
 namespace mayfly::apigateway {
 namespace {
@@ -16,7 +17,7 @@ constexpr std::size_t kLongestValue = 128;
 constexpr std::size_t kMadeValue = 40;
 constexpr std::size_t kLongestKeyName = 1'024;
 constexpr std::size_t kLongestDescription = 125'000;
-constexpr std::size_t kLongestCsv = 1024UL * 1024;
+constexpr std::size_t kLongestFile = 1024UL * 1024;
 
 aws::ApiResult<void> check_key(const wire::ApiKey& key) {
   if (key.name.value_or("").size() > kLongestKeyName)
@@ -143,61 +144,12 @@ Awaitable<aws::ApiResult<wire::DeleteApiKey::Response>> delete_key(Core& core, c
   co_return wire::DeleteApiKey::Response();
 }
 
-std::vector<std::string> cells_of(std::string_view line) {
-  std::vector<std::string> out;
-  for (;;) {
-    const auto end = std::min(line.find(','), line.size());
-    auto cell = trim(line.substr(0, end));
-    if (cell.size() >= 2 && cell.front() == '"' && cell.back() == '"') cell = cell.substr(1, cell.size() - 2);
-    out.emplace_back(cell);
-    if (end == line.size()) return out;
-    line.remove_prefix(end + 1);
-  }
-}
-
-// A line of the file by the names of its head; one cell holds no comma.
-struct ImportedKey {
-  wire::ApiKey key;
-  std::string value;
-};
-aws::ApiResult<std::vector<ImportedKey>> read_csv(std::string_view text) {
-  std::vector<ImportedKey> out;
-  std::vector<std::string> head;
-  while (!text.empty()) {
-    const auto end = std::min(text.find('\n'), text.size());
-    auto line = trim(text.substr(0, end));
-    text.remove_prefix(std::min(end + 1, text.size()));
-    if (line.ends_with('\r')) line.remove_suffix(1);
-    if (line.empty()) continue;
-    const auto cells = cells_of(line);
-    if (head.empty()) {
-      for (const auto& cell : cells) head.push_back(to_lower(cell));
-      if (std::ranges::find(head, "key") == head.end() || std::ranges::find(head, "name") == head.end())
-        return refuse_input("The first line of the file must name the columns Name and key");
-      continue;
-    }
-    if (cells.size() > head.size()) return refuse_input("A line of the file has more cells than columns");
-    ImportedKey one;
-    one.key.enabled = true;
-    for (std::size_t i = 0; i < cells.size(); ++i) {
-      if (head[i] == "name") one.key.name = cells[i];
-      if (head[i] == "key") one.value = cells[i];
-      if (head[i] == "description") one.key.description = cells[i];
-      if (head[i] == "enabled") one.key.enabled = to_lower(cells[i]) == "true";
-      if (head[i] == "usageplanids" && !cells[i].empty())
-        return refuse_unsupported("usageplanIds", "keys are added to plans by CreateUsagePlanKey");
-    }
-    out.push_back(std::move(one));
-  }
-  return out;
-}
-
 Awaitable<aws::ApiResult<wire::ApiKeyIds>> import_keys(Core& core, const aws::CallContext& context,
                                                        wire::ImportApiKeysRequest request) {
   if (request.format != "csv") co_return refuse_input("Invalid format: it must be csv");
   const auto body = request.body.value_or("");
-  if (body.size() > kLongestCsv) co_return refuse_limit("bytes of an imported file", kLongestCsv);
-  auto read = read_csv(body);
+  if (body.size() > kLongestFile) co_return refuse_limit("bytes of an imported file", kLongestFile);
+  auto read = read_key_file(body);
   if (!read) co_return std::unexpected(std::move(read.error()));
   wire::ApiKeyIds out;
   out.ids.emplace();
