@@ -301,6 +301,8 @@ def test_signatures_and_resource_policies(server, gateway, uris, call):
     assert as_user(iam).status == 403 and "is not authorized to perform: execute-api:Invoke" in as_user(iam).json()["Message"]
     assert as_user(api_with([everyone], "AWS_IAM")).status == 200, "the API's policy allows what the user's are silent about"
     assert as_user(api_with([everyone, here], "AWS_IAM")).status == 403
+    shown = gateway.get_rest_api(restApiId=api_with([everyone], "NONE"))["policy"]
+    assert json.loads(json.loads('"' + shown + '"'))["Statement"] == [everyone], "as AWS answers it: the inside of a JSON string"
     error = refused(lambda: gateway.create_rest_api(name="bad", policy='{"Statement": 1}'))
     assert error["Code"] == "BadRequestException" and "policy" in error["Message"]
 

@@ -38,6 +38,15 @@ void take_configuration(ApiRecord& record) {
   api.apiKeySource.reset();
 }
 
+// The other way round.
+wire::RestApi described(const ApiRecord& record) {
+  auto out = record.api;
+  out.policy = record.now.policy;
+  if (!record.now.binary_types.empty()) out.binaryMediaTypes = record.now.binary_types;
+  out.apiKeySource = record.now.key_source;
+  return out;
+}
+
 Awaitable<aws::ApiResult<wire::RestApi>> create_api(Core& core, const aws::CallContext& context,
                                                     wire::CreateRestApiRequest request) {
   if (request.cloneFrom) co_return refuse_unsupported("cloneFrom", "an API is copied by its export and import");
@@ -108,7 +117,7 @@ constexpr auto kApiRules = std::to_array<PatchRule>({
 Awaitable<aws::ApiResult<wire::RestApi>> update_api(Core& core, const aws::CallContext& context,
                                                     wire::UpdateRestApiRequest request) {
   ApiEdit edit = [request](ApiRecord& record) -> aws::ApiResult<void> {
-    auto whole = shown(record);
+    auto whole = described(record);
     Patches others;
     for (const auto& one : request.patchOperations.value_or(Patches())) {
       auto done = patch_endpoint(whole, one);
@@ -122,7 +131,6 @@ Awaitable<aws::ApiResult<wire::RestApi>> update_api(Core& core, const aws::CallC
       if (auto checked = check_policy(record, *whole.policy); !checked) return checked;
     }
     if (!whole.binaryMediaTypes) whole.binaryMediaTypes.emplace();
-    whole.rootResourceId.reset();
     record.api = std::move(whole);
     take_configuration(record);
     return {};
@@ -169,11 +177,12 @@ ApiRecord new_api(const aws::CallContext& context, double now) {
 }
 
 wire::RestApi shown(const ApiRecord& record) {
-  auto out = record.api;
+  auto out = described(record);
   out.rootResourceId = root_of(record.now).id;
-  out.policy = record.now.policy;
-  if (!record.now.binary_types.empty()) out.binaryMediaTypes = record.now.binary_types;
-  out.apiKeySource = record.now.key_source;
+  if (!out.policy) return out;
+  // The service answers a policy as the inside of a JSON string, and clients take it for that.
+  const auto quoted = to_json(json::value(*out.policy));
+  out.policy = quoted.substr(1, quoted.size() - 2);
   return out;
 }
 

@@ -169,7 +169,7 @@ aws::ApiResult<void> patch_stages(Stages& stages, const wire::PatchOperation& pa
   one.path = rest.substr(slash);
   const std::optional<Patches> alone = Patches{one};
   if (auto done = apigateway::patch(settings, alone, kThrottleRules); !done) return done;
-  set_pair(stage->throttle, method, std::move(settings));
+  set_pair(stage->throttle, method, settings);
   return {};
 }
 
