@@ -44,7 +44,8 @@ aws::ApiResult<void> check_quota(const wire::QuotaSettings& quota) {
   return refuse_input("Usage Plan quota period must be DAY, WEEK or MONTH");
 }
 
-aws::ApiResult<void> check_plan(const Core& core, const PlanRecord& record) {
+// `known` are stages that the plan has had before: they may have gone since.
+aws::ApiResult<void> check_plan(const Core& core, const PlanRecord& record, const Stages& known) {
   const auto& plan = record.plan;
   if (plan.name.value_or("").empty()) return refuse_input("Usage Plan name cannot be blank");
   if (plan.productCode) return refuse_unsupported("productCode", "there is no marketplace");
@@ -53,8 +54,9 @@ aws::ApiResult<void> check_plan(const Core& core, const PlanRecord& record) {
     if (auto checked = check_quota(*plan.quota); !checked) return checked;
   }
   for (const auto& stage : plan.apiStages.value_or(Stages())) {
+    const auto same = [&](const wire::ApiStage& one) { return one.apiId == stage.apiId && one.stage == stage.stage; };
     const auto api = core.apis.find(api_key(record.account, record.region, stage.apiId.value_or("")));
-    if (!api || !api->stages.contains(stage.stage.value_or("")))
+    if ((!api || !api->stages.contains(stage.stage.value_or(""))) && std::ranges::none_of(known, same))
       return refuse(wire::errors::NotFoundException,
                     fmt::format("API Stage not found: {}:{}", stage.apiId.value_or(""), stage.stage.value_or("")));
     if (!stage.throttle) continue;
@@ -76,7 +78,8 @@ Awaitable<aws::ApiResult<wire::UsagePlan>> create_plan(Core& core, const aws::Ca
   record.plan.id = random_alphanumeric(kPlanIdLength);
   if (!record.plan.apiStages) record.plan.apiStages.emplace();
   if (record.plan.quota && !record.plan.quota->offset) record.plan.quota->offset = 0;
-  if (auto checked = check_plan(core, record); !checked) co_return std::unexpected(std::move(checked.error()));
+  if (auto checked = check_plan(core, record, Stages()); !checked)
+    co_return std::unexpected(std::move(checked.error()));
   if (core.plans.list(plan_key(record.account, record.region, "")).size() >= kMostPlans)
     co_return refuse_limit("Usage Plans", kMostPlans);
   auto created = co_await core.plans.create(std::move(record));
@@ -177,6 +180,7 @@ Awaitable<aws::ApiResult<wire::UsagePlan>> update_plan(Core& core, const aws::Ca
                                                        wire::UpdateUsagePlanRequest request) {
   PlanEdit edit = [request, &core](PlanRecord& record) -> aws::ApiResult<void> {
     if (!record.plan.apiStages) record.plan.apiStages.emplace();
+    const auto known = *record.plan.apiStages;
     for (const auto& one : request.patchOperations.value_or(Patches())) {
       if (one.path.value_or("").starts_with("/apiStages")) {
         if (auto done = patch_stages(*record.plan.apiStages, one); !done) return done;
@@ -187,7 +191,7 @@ Awaitable<aws::ApiResult<wire::UsagePlan>> update_plan(Core& core, const aws::Ca
       const std::optional<Patches> alone = Patches{one};
       if (auto done = patch(record.plan, alone, kPlanRules); !done) return done;
     }
-    return check_plan(core, record);
+    return check_plan(core, record, known);
   };
   auto key = plan_key(context.principal.account, context.region, request.usagePlanId.value_or(""));
   auto missing = missing_plan();

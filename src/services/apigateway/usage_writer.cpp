@@ -38,6 +38,7 @@ Awaitable<void> UsageWriter::run(Reactor& reactor) {
     co_await changed_.wait_until(next);
     co_await write_changed();
   }
+  co_await write_changed();  // what came while the last ones were written
 }
 
 Awaitable<void> UsageWriter::write_changed() {
