@@ -150,8 +150,11 @@ std::vector<std::string> fill_resource(const aws::CallContext& context, const ia
   return {out.empty() ? "*" : out};
 }
 
+// "arn:aws:iam::*:user/*" is whoever calls, and nobody's role.
 bool is_arn_text(const json::value& value) {
-  return value.is_string() && std::string_view(value.get_string()).starts_with("arn:");
+  if (!value.is_string()) return false;
+  const std::string_view text(value.get_string());
+  return text.starts_with("arn:") && text != "arn:aws:iam::*:user/*";
 }
 
 // Every role that a request hands to a service, wherever it stands in it.
@@ -160,7 +163,8 @@ void collect_roles(const json::value& value, std::vector<std::string>& out) {
     // A patch operation names the member that it sets.
     const auto path = get_string(value, "path");
     if (path == "/credentials" || path == "/authorizerCredentials") {
-      if (const auto role = get_string(value, "value"); !role.empty()) out.emplace_back(role);
+      const auto* role = find(value, "value");
+      if (role != nullptr && is_arn_text(*role)) out.emplace_back(role->get_string());
     }
     for (const auto& inner : value.get_object()) {
       const std::string_view name(inner.key());

@@ -277,6 +277,7 @@ gateway::SignedAnswer Front::check_signed(const gateway::SignedRequest& request)
   answer.identity["principalOrgId"] = nullptr;
   answer.identity["userArn"] = context.principal.arn;
   answer.identity["userId"] = context.who->user_id;
+  answer.who = context.who;
   return answer;
 }
 

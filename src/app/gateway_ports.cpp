@@ -1,5 +1,6 @@
 #include "app/gateway_ports.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace mayfly::app {
@@ -7,12 +8,29 @@ namespace {
 
 constexpr std::string_view kService = "apigateway.amazonaws.com";
 
+constexpr std::string_view kAction = "lambda:InvokeFunction";
+
+bool may_invoke(const Front& front, const gateway::FunctionCall& call) {
+  if (!call.as_caller) {
+    return front.authorizer().allows_service(std::string(kService), call.account, call.source_arn, std::string(kAction),
+                                             call.function_arn, call.credentials_arn);
+  }
+  if (!call.caller) return false;
+  identity::Question question;
+  question.action = kAction;
+  question.resource = call.function_arn;
+  // arn:aws:lambda:<region>:<account>:function:<name>
+  constexpr int kAccount = 4;
+  std::string_view rest = call.function_arn;
+  for (int i = 0; i < kAccount; ++i) rest.remove_prefix(std::min(rest.find(':') + 1, rest.size()));
+  question.resource_account = rest.substr(0, rest.find(':'));
+  question.context.set("aws:ViaAWSService", "true");
+  return front.authorizer().allows(*call.caller, std::move(question));
+}
+
 Awaitable<Result<gateway::FunctionResult>> invoke(lambda::Lambda& lambda, const Front* front,
                                                   gateway::FunctionCall call) {
-  const bool allowed = front != nullptr && front->authorizer().allows_service(std::string(kService), call.account,
-                                                                              call.source_arn, "lambda:InvokeFunction",
-                                                                              call.function_arn, call.credentials_arn);
-  if (!allowed) {
+  if (front == nullptr || !may_invoke(*front, call)) {
     co_return fail(ErrorCode::kForbidden, "no policy allows " + call.source_arn + " to invoke " + call.function_arn,
                    "lambda add-permission with principal apigateway.amazonaws.com and this source ARN");
   }

@@ -191,6 +191,7 @@ Gateway::Verdict Gateway::authorize_signature(Exchange& exchange) const {
     return Refusal{.status = 403, .message = "Forbidden", .reason = std::move(answer.reason), .headers = {}};
   }
   exchange.event.authorizer["iam"] = std::move(answer.identity);
+  exchange.caller = std::move(answer.who);
   return std::nullopt;
 }
 

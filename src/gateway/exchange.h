@@ -10,6 +10,10 @@
 #include "gateway/plan.h"
 #include "http/message.h"
 
+namespace mayfly::identity {
+struct Authenticated;  // services/iam/iam.h
+}
+
 namespace mayfly::gateway {
 
 struct Exchange {
@@ -25,9 +29,10 @@ struct Exchange {
   // Of REST APIs: what an answer of the gateway itself tells, and its type ("THROTTLED").
   std::string shown_error;
   std::string shown_type;
-  std::string path_in_stage;  // "/pets/1" of "/dev/pets/1", still escaped
-  std::string usage_key;      // an API key that an authorizer named
-  std::string api_key_id;     // of the caller
+  std::string path_in_stage;                              // "/pets/1" of "/dev/pets/1", still escaped
+  std::string usage_key;                                  // an API key that an authorizer named
+  std::string api_key_id;                                 // of the caller
+  std::shared_ptr<const identity::Authenticated> caller;  // whose signature it was; null where nobody signed
   std::chrono::microseconds integration_latency{0};
   std::chrono::microseconds latency{0};
   int integration_status = 0;

@@ -41,6 +41,8 @@ struct FunctionCall {
   std::string source_arn;       // what the function's policy sees as aws:SourceArn
   std::string account;          // whose API it is
   std::string credentials_arn;  // the role that calls; "": the gateway itself, as apigateway.amazonaws.com
+  bool as_caller = false;       // with the rights of whoever signed the request
+  std::shared_ptr<const identity::Authenticated> caller;
   std::string payload;
   std::string request_id;
   std::string trace_id;
@@ -63,6 +65,7 @@ struct SignedAnswer {
   bool authenticated = false;  // the signature is right, whatever policies say
   std::string reason;          // for the log
   json::object identity;       // requestContext.authorizer.iam
+  std::shared_ptr<const identity::Authenticated> who;
 };
 
 struct Ports {

@@ -139,6 +139,8 @@ Awaitable<Gateway::Verdict> Gateway::call_function(Exchange& exchange) {
   call.source_arn = exchange.arn(exchange.route_resource);
   call.account = exchange.api->account;
   call.credentials_arn = integration.credentials_arn;
+  call.as_caller = integration.as_caller;
+  call.caller = exchange.caller;
   call.request_id = exchange.event.request_id;
   call.trace_id = exchange.event.head.headers.get("X-Amzn-Trace-Id");
   const bool rest = exchange.api->is_rest;

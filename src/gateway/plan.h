@@ -46,6 +46,7 @@ struct Integration {
   std::string uri;              // of kHttp, with {variables} of the path
   std::string method;           // of kHttp; "ANY" is the request's
   std::string credentials_arn;  // the role that calls; "": the function's policy must allow the gateway
+  bool as_caller = false;       // of a REST API: whoever signed the request calls
   bool format_v1 = false;
   std::chrono::milliseconds timeout{30'000};
   std::vector<Mapping> request;

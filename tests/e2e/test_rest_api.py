@@ -301,6 +301,14 @@ def test_signatures_and_resource_policies(server, gateway, uris, call):
     assert as_user(iam).status == 403 and "is not authorized to perform: execute-api:Invoke" in as_user(iam).json()["Message"]
     assert as_user(api_with([everyone], "AWS_IAM")).status == 200, "the API's policy allows what the user's are silent about"
     assert as_user(api_with([everyone, here], "AWS_IAM")).status == 403
+    # SAM's integrations behind AWS_IAM are invoked with the rights of the caller.
+    own = {"x-amazon-apigateway-integration": {**proxy(uris["rest-echo"]), "credentials": "arn:aws:iam::*:user/*"}, "x-amazon-apigateway-auth": {"type": "AWS_IAM"}}
+    by_caller = imported(gateway, {"/x": {"get": own}}, **{"x-amazon-apigateway-policy": {"Version": "2012-10-17", "Statement": [everyone]}})
+    assert as_user(by_caller).status == 500, "the user may not invoke the function"
+    users.put_user_policy(UserName="rest-caller", PolicyName="p", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:rest-echo"}]}))
+    assert as_user(by_caller).status == 200
+    assert call(by_caller, "/Prod/x").status == 403
     shown = gateway.get_rest_api(restApiId=api_with([everyone], "NONE"))["policy"]
     assert json.loads(json.loads('"' + shown + '"'))["Statement"] == [everyone], "as AWS answers it: the inside of a JSON string"
     error = refused(lambda: gateway.create_rest_api(name="bad", policy='{"Statement": 1}'))

@@ -113,7 +113,8 @@ std::shared_ptr<const gateway::Integration> compiled(const wire::Integration& in
   out->function_arn = out->kind == Kind::kFunction ? function_of(uri) : std::string();
   out->uri = uri;
   out->method = integration.httpMethod.value_or("ANY");
-  out->credentials_arn = integration.credentials.value_or("");
+  out->as_caller = integration.credentials == kCallerCredentials;
+  if (!out->as_caller) out->credentials_arn = integration.credentials.value_or("");
   out->format_v1 = true;
   out->timeout = std::chrono::milliseconds(integration.timeoutInMillis.value_or(kLongestTimeout));
   if (out->kind == Kind::kMock) add_mock(integration, *out);

@@ -40,6 +40,8 @@ inline constexpr std::size_t kMostKeys = 10'000;  // of an account and region, a
 inline constexpr std::size_t kMostPlans = 300;
 inline constexpr std::size_t kMostTags = 50;
 inline constexpr std::size_t kLongestPolicy = 8'192;
+// Credentials of an integration that are the caller's own.
+inline constexpr std::string_view kCallerCredentials = "arn:aws:iam::*:user/*";
 inline constexpr std::int32_t kLongestTimeout = 29'000;
 
 struct Core {

@@ -197,6 +197,7 @@ aws::ApiResult<void> check_function(const wire::Integration& integration) {
                                 "a proxied function gets the request as it is");
   }
   const auto role = integration.credentials.value_or("");
+  if (role == kCallerCredentials) return {};
   if (!role.empty() && (!role.starts_with("arn:aws:iam::") || role.find(":role/") == std::string::npos))
     return refuse_unsupported("credentials " + role, "it must be the ARN of a role");
   return {};

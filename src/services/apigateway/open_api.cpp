@@ -337,8 +337,9 @@ Strings roles_of(const Configuration& configuration) {
   for (const auto& [id, resource] : configuration.resources) {
     if (!resource.resourceMethods) continue;
     for (const auto& [name, method] : *resource.resourceMethods) {
-      if (method.methodIntegration && !method.methodIntegration->credentials.value_or("").empty())
-        out.insert(*method.methodIntegration->credentials);
+      if (!method.methodIntegration) continue;
+      const auto role = method.methodIntegration->credentials.value_or("");
+      if (!role.empty() && role != kCallerCredentials) out.insert(role);
     }
   }
   return {out.begin(), out.end()};
