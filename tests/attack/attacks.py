@@ -1001,7 +1001,11 @@ def abuse_runtime_api(event, report):
                        ("negative length", base + b"Content-Length: -1\r\n\r\n"), ("two lengths", base + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\nab"),
                        ("bad chunk", base + b"Transfer-Encoding: chunked\r\n\r\nFFFFFFFFFFFFFFFFF\r\n"), ("zero bytes", b"\0" * 4096),
                        ("traversal", b"GET /../../../../etc/passwd HTTP/1.1\r\nHost: x\r\n\r\n"),
-                       ("other's answer", base + b"Content-Length: 2\r\n\r\n{}")]:
+                       ("other's answer", base + b"Content-Length: 2\r\n\r\n{}"),
+                       ("code for others", b"POST /2018-06-01/runtime/mayfly/code-cache HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nab"),
+                       ("others' code", b"GET /2018-06-01/runtime/mayfly/code-cache HTTP/1.1\r\nHost: x\r\n\r\n"),
+                       ("a restore", b"GET /2018-06-01/runtime/restore/next HTTP/1.1\r\nHost: x\r\n\r\n"),
+                       ("a restore's error", b"POST /2018-06-01/runtime/restore/error HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}")]:
         try:
             with socket.create_connection((host, int(port)), 2) as client:
                 client.settimeout(2)

@@ -3,6 +3,7 @@
 docs/security.md names these tests beside the promises that they enforce.
 """
 
+import base64
 import concurrent.futures
 import contextlib
 import ctypes
@@ -40,6 +41,9 @@ REFUSED = ["read_host_files", "find_canary", "link_escape", "proc_root", "inheri
            "kernel_interfaces", "old_system_calls", "proc_and_sys_writes", "kernel_secrets", "terminal_injection", "core_dumps", "reach_daemon",
            "reach_metadata", "reach_networks", "other_runtime_apis", "local_sockets", "raw_sockets", "change_network", "sparse_file",
            "exhaust_descriptors", "exhaust_sockets", "abuse_runtime_api", "raise_priority"]
+# Of these, by an instance that was initialised ahead for SnapStart.
+REFUSED_WHEN_RESTORED = ["inherited_descriptors", "see_processes", "read_environments", "signal_processes", "other_processes_memory", "new_namespaces",
+                         "become_root", "write_read_only_places"]
 # Attacks which may also end in the death of their own instance.
 REFUSED_OR_KILLED = ["fork_bomb", "thread_bomb", "memory_bomb", "memory_bomb_in_children", "shared_memory_bomb", "fill_disks", "exhaust_inodes",
                      "log_flood"]
@@ -185,6 +189,27 @@ def strike(server, attacker, canary, listener, invoke):
 @pytest.mark.parametrize("attack", REFUSED)
 def test_attack_is_refused(attack, strike, undisturbed):
     response, payload = strike(attack)
+    assert "FunctionError" not in response, payload
+    assert payload["tried"] > 0
+    assert not payload["escaped"], payload["evidence"]
+
+
+@pytest.fixture(scope="module")
+def restored(make_function, lambda_client, invoke):
+    """An attacker that was initialised ahead and restored, with another one of its version and one of another function at rest beside it."""
+    for name, files in (("attack-beside", {"attacks.py": NEIGHBOUR}), ("attack-restored", {"attacks.py": ATTACKS})):
+        make_function(name, "python3.11", "attacks.handler", files, Timeout=60, MemorySize=512, SnapStart={"ApplyOn": "PublishedVersions"},
+                      Environment={"Variables": {"PASSWORD": SECRET} if name == "attack-beside" else {}})
+        version = lambda_client.publish_version(FunctionName=name)["Version"]
+        lambda_client.get_waiter("published_version_active").wait(FunctionName=name, Qualifier=version, WaiterConfig={"Delay": 1})
+    response, _ = invoke("attack-restored", {"attack": "none"}, Qualifier=version, LogType="Tail")
+    assert "Restore Duration" in base64.b64decode(response["LogResult"]).decode()
+    return f"attack-restored:{version}"
+
+
+@pytest.mark.parametrize("attack", REFUSED_WHEN_RESTORED)
+def test_attack_of_a_restored_instance_is_refused(attack, strike, restored, undisturbed):
+    response, payload = strike(attack, function=restored)
     assert "FunctionError" not in response, payload
     assert payload["tried"] > 0
     assert not payload["escaped"], payload["evidence"]
