@@ -630,6 +630,38 @@ TEST(Delivery, WrittenWaitsAreKeptExactly) {
   EXPECT_EQ(at, due);
 }
 
+TEST(Delivery, AnEventForAQueueIsWrittenWhereItIsTaken) {
+  World w;
+  bool there = true;
+  w.targets.add_placement("sqs", [&there](const Arn& arn, const Event& event) -> std::optional<store::Queue::Fanout> {
+    if (!there) return std::nullopt;
+    store::Queue::Fanout out;
+    out.queue = store::QueueName("sqs/" + arn.resource);
+    out.message.id = event.id;
+    out.message.body = event.payload;
+    return out;
+  });
+  w.start();
+  std::vector<Request> both;
+  both.push_back(request_for(kQueueArn));
+  both.push_back(request_for(kFunction));
+  w.run([&]() -> Awaitable<void> { EXPECT_TRUE(co_await w.delivery->submit_all(std::move(both))); });
+  // One durable write; no attempt at the queue.
+  EXPECT_EQ(w.queue.writes, 1U);
+  EXPECT_EQ(w.count("letters"), 0U);
+  EXPECT_EQ(w.count("function:work"), 1U);
+  EXPECT_EQ(w.queue.queues["sqs/letters"].messages.size(), 1U);
+  // What a lane has to remember goes through one, and so does what the queue would not take.
+  auto keyed = request_for(kQueueArn);
+  keyed.dedupe_key = "once";
+  ASSERT_TRUE(w.submit(keyed));
+  EXPECT_EQ(w.count("letters"), 1U);
+  there = false;
+  ASSERT_TRUE(w.submit(request_for(kQueueArn)));
+  EXPECT_EQ(w.count("letters"), 2U);
+  EXPECT_EQ(w.queue.queues["sqs/letters"].messages.size(), 1U);
+}
+
 TEST(Delivery, AShortcutSparesTheEventALane) {
   World w;
   bool open = true;

@@ -4,6 +4,7 @@
 #include "base/ids.h"
 #include "base/log.h"
 #include "delivery/engine.h"
+#include "observe/metrics.h"
 
 namespace mayfly::delivery {
 namespace {
@@ -108,6 +109,12 @@ Awaitable<Result<void>> Delivery::Impl::submit_all(std::vector<Request> requests
     if (request.target_arn.empty() || request.target_arn.size() > kMaxTargetBytes) {
       co_return fail(ErrorCode::kInvalid, fmt::format("a delivery's target has 1 to {} bytes", kMaxTargetBytes));
     }
+    if (request.event.id.empty()) request.event.id = uuid4();
+    if (auto placed = targets.placed(request)) {
+      if (metrics != nullptr) metrics->record_delivery(parse_arn(request.target_arn)->service, "delivered");
+      messages.push_back(std::move(*placed));
+      continue;
+    }
     targets.shorten(request);
     auto& lane = lane_of(request.target_arn, request.via);
     auto configured = co_await configure(lane);
@@ -117,7 +124,6 @@ Awaitable<Result<void>> Delivery::Impl::submit_all(std::vector<Request> requests
     parcel.target = std::move(request.target_arn);
     parcel.via = std::move(request.via);
     parcel.event = std::move(request.event);
-    if (parcel.event.id.empty()) parcel.event.id = uuid4();
     parcel.policy = std::move(request.policy);
     parcel.policy.max_age = std::min(parcel.policy.max_age, kLongestAge);
     auto& out = messages.emplace_back();

@@ -45,6 +45,24 @@ void Targets::shorten(Request& request) const {
   found->second(*arn, request);
 }
 
+void Targets::add_placement(std::string service, Placement placement) {
+  const bool added = placements_.emplace(std::move(service), std::move(placement)).second;
+  MAYFLY_ASSERT(added);
+}
+
+std::optional<store::Queue::Fanout> Targets::placed(const Request& request) const {
+  // A key is remembered by a lane, and a delay and what follows on success are carried out by one.
+  const bool lane = !request.via.empty() || !request.dedupe_key.empty() || request.delay.count() != 0 ||
+                    !request.policy.on_success_arn.empty();
+  // Of an ordered queue some events may still be on the ordinary way: none overtakes them.
+  if (lane || placements_.empty() || request.target_arn.ends_with(".fifo")) return std::nullopt;
+  const auto arn = parse_arn(request.target_arn);
+  const auto found = arn ? placements_.find(arn->service) : placements_.end();
+  if (found == placements_.end()) return std::nullopt;
+  if (permission_ && permission_(*arn, request.event)) return std::nullopt;
+  return found->second(*arn, request.event);
+}
+
 bool Targets::supports(std::string_view arn) const {
   const auto parsed = parse_arn(arn);
   return parsed && handlers_.contains(parsed->service);

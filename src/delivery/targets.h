@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/json.h"
+#include "store/queue.h"
 
 namespace mayfly::delivery {
 
@@ -72,6 +73,9 @@ using Handler = std::function<Awaitable<Attempt>(Arn target, Event event)>;
 // Makes of a request to a target the request to the lane in which its handler would put it, so that an event crosses
 // one durable lane instead of two. False, and nothing changed: the event takes the ordinary way.
 using Shortcut = std::function<bool(const Arn& target, Request& request)>;
+// The message of the store's queue that the event would become at a target that is a queue itself; nullopt: the event
+// takes the ordinary way, which says why.
+using Placement = std::function<std::optional<store::Queue::Fanout>(const Arn& target, const Event& event)>;
 // Whether this sender may give events to this target: the refusal where it may not.
 using Permission = std::function<std::optional<Attempt>(const Arn& target, const Event& event)>;
 
@@ -82,12 +86,16 @@ class Targets {
   void add(std::string service, Handler handler);
   // For the same service as a handler. Before the first request.
   void add_shortcut(std::string service, Shortcut shortcut);
+  void add_placement(std::string service, Placement placement);
   // Asked before each attempt whose handler is the one of the ARN's service. Before the first request.
   void set_permission(Permission permission) { permission_ = std::move(permission); }
   // Whether an event can be given to what this ARN names: its service is here. Existence is not asked.
   [[nodiscard]] bool supports(std::string_view arn) const;
   // Where the sender may give to the target now and the target's service has a shortcut, the request takes it.
   void shorten(Request& request) const;
+  // Where the request is an event for a queue that takes it, and nothing else has to be remembered of it: the message
+  // that it becomes there. What was submitted is delivered then.
+  [[nodiscard]] std::optional<store::Queue::Fanout> placed(const Request& request) const;
   // One attempt, now. An ARN that is none, or of a service that is not here, is kRefused.
   Awaitable<Attempt> deliver(std::string arn, Event event) const;
   // The same by the handler of this name, whatever the ARN's service. A target that is no ARN (a subscriber's URL)
@@ -97,6 +105,7 @@ class Targets {
  private:
   std::map<std::string, Handler, std::less<>> handlers_;
   std::map<std::string, Shortcut, std::less<>> shortcuts_;
+  std::map<std::string, Placement, std::less<>> placements_;
   Permission permission_;
 };
 

@@ -232,6 +232,16 @@ def test_queues_get_envelopes_or_the_message_itself(sns, sqs, topic):
     assert messages[0]["MessageAttributes"]["b"]["BinaryValue"] == b"\x00\x01"
 
 
+def test_what_was_published_is_in_the_queues_with_the_answer(sns, sqs, topic):
+    arn = topic()
+    queues = [queue_of(sqs, f"sns-at-once-{n}") for n in range(5)]
+    for _, target in queues:
+        sns.subscribe(TopicArn=arn, Protocol="sqs", Endpoint=target)
+    sns.publish(TopicArn=arn, Message="now")
+    for url, _ in queues:
+        assert sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])["Attributes"] == {"ApproximateNumberOfMessages": "1"}
+
+
 def test_fifo_topics_keep_the_order_and_drop_duplicates(sns, sqs, topic):
     arn = topic(fifo=True, ContentBasedDeduplication="true")
     url, target = queue_of(sqs, "sns-order.fifo", FifoQueue="true")

@@ -67,20 +67,34 @@ Awaitable<aws::ApiResult<std::string>> send_one(Core& core, QueuePtr queue, Outg
   co_return std::move(published->front().id);
 }
 
-Awaitable<delivery::Attempt> deliver(Core& core, delivery::Arn target, delivery::Event event) {
-  const Place place{.account = std::move(target.account), .region = std::move(target.region)};
-  const auto queue = core.tables.find(place, target.resource);
-  if (!queue) co_return attempt_of(refuse_queue().error());
+Outgoing outgoing_of(const QueueRecord& queue, delivery::Event event) {
   Outgoing message;
   message.id = std::move(event.id);
   message.body = std::move(event.payload);
   message.attributes = attributes_of(event.message_attributes);
   if (!event.group_id.empty()) message.group_id = std::move(event.group_id);
-  if (!event.dedupe_id.empty() && queue->fifo) message.dedupe_id = std::move(event.dedupe_id);
+  if (!event.dedupe_id.empty() && queue.fifo) message.dedupe_id = std::move(event.dedupe_id);
   message.trace_header = std::move(event.trace_id);
+  return message;
+}
+
+Awaitable<delivery::Attempt> deliver(Core& core, delivery::Arn target, delivery::Event event) {
+  const Place place{.account = std::move(target.account), .region = std::move(target.region)};
+  const auto queue = core.tables.find(place, target.resource);
+  if (!queue) co_return attempt_of(refuse_queue().error());
+  auto message = outgoing_of(*queue, std::move(event));
   auto sent = co_await send_one(core, queue, std::move(message));
   if (!sent) co_return attempt_of(sent.error());
   co_return delivery::Attempt();
+}
+
+// The message that an event becomes, for whoever writes it together with others.
+std::optional<store::Queue::Fanout> place(const Core& core, const delivery::Arn& target, const delivery::Event& event) {
+  const auto queue = core.tables.find({.account = target.account, .region = target.region}, target.resource);
+  if (!queue) return std::nullopt;
+  auto prepared = prepare(*queue, outgoing_of(*queue, event), "are invalid");
+  if (!prepared) return std::nullopt;
+  return store::Queue::Fanout{.queue = queue->port_name(), .message = std::move(prepared->message)};
 }
 
 }  // namespace
@@ -126,6 +140,8 @@ void Sqs::add_to(delivery::Targets& targets) {
   targets.add("sqs", [&core](delivery::Arn target, delivery::Event event) {
     return deliver(core, std::move(target), std::move(event));
   });
+  targets.add_placement(
+      "sqs", [&core](const delivery::Arn& target, const delivery::Event& event) { return place(core, target, event); });
 }
 
 std::optional<std::string> Sqs::resource_policy(std::string_view arn) const {
