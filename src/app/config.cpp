@@ -9,6 +9,7 @@
 #include <charconv>
 #include <functional>
 
+#include "app/admission.h"
 #include "sandbox/network_policy.h"
 #include "vault/master_keys.h"
 
@@ -74,6 +75,11 @@ std::string one_of(const std::string& value, const std::array<std::string_view, 
   return fmt::format("must be one of {}", fmt::join(allowed, ", "));
 }
 
+std::string bad_networks(const std::string& value) {
+  const auto networks = parse_networks(value);
+  return networks ? std::string() : networks.error().message;
+}
+
 const std::vector<Setting>& settings() {
   static const std::vector<Setting> table = {
       text("listen", &Config::listen, "Address and port of the API; port 0 takes a free one.",
@@ -94,6 +100,14 @@ const std::vector<Setting>& settings() {
              return ok ? std::string() : std::string("must be 12 digits");
            }),
       number("reactors", &Config::reactors, 0, 256, "Event-loop threads; 0 is one for each CPU."),
+      text("http.allow", &Config::http_allow,
+           "Networks from which requests are taken, separated by spaces; empty is all. This machine always is.",
+           bad_networks),
+      text("http.deny", &Config::http_deny, "Networks from which no request is taken, though http.allow names them.",
+           bad_networks),
+      number("caller.rate", &Config::caller_rate, 0, 1'000'000,
+             "Requests a second to the API from one user or role, with all its keys and sessions; 0 is no limit."),
+      number("caller.burst", &Config::caller_burst, 1, 1'000'000, "Requests that such a caller may send at once."),
       text("log.level", &Config::log_level, "debug, info, warn or error.",
            [](const std::string& v) {
              return one_of(v, std::array<std::string_view, 4>{"debug", "info", "warn", "error"});

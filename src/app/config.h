@@ -19,7 +19,11 @@ struct Config {
   std::string data;  // default: $MAYFLY_HOME, else ~/.mayfly
   std::string region = "us-east-1";
   std::string account = "000000000000";
-  std::uint32_t reactors = 0;  // 0: one for each CPU
+  std::uint32_t reactors = 0;     // 0: one for each CPU
+  std::string http_allow;         // networks; "": all
+  std::string http_deny;          // networks
+  std::uint32_t caller_rate = 0;  // requests a second; 0: no limit
+  std::uint32_t caller_burst = 100;
   std::string log_level = "info";
   std::string log_format = "auto";  // auto, text, json
   std::string tls_certificate;

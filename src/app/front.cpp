@@ -99,6 +99,14 @@ aws::ApiError missing_signature() {
   return error;
 }
 
+aws::ApiError throttled(std::chrono::nanoseconds wait) {
+  aws::ApiError error;
+  error.model = &aws::common_errors::ThrottlingException;
+  error.message = "Rate exceeded";
+  error.headers.emplace_back("Retry-After", std::to_string(std::chrono::ceil<std::chrono::seconds>(wait).count()));
+  return error;
+}
+
 aws::ApiError expired() {
   aws::ApiError error;
   error.model = &aws::common_errors::ExpiredTokenException;
@@ -108,11 +116,7 @@ aws::ApiError expired() {
 
 RequestFacts facts_of(const http::Request& request) {
   RequestFacts facts;
-  // "127.0.0.1:4711", "[::1]:4711"
-  auto peer = request.peer_address();
-  peer = peer.substr(0, peer.rfind(':'));
-  if (peer.starts_with('[') && peer.ends_with(']')) peer = peer.substr(1, peer.size() - 2);
-  facts.source_ip = peer;
+  facts.source_ip = http::address_of(request.peer_address());
   facts.user_agent = request.head.headers.get("User-Agent");
   facts.tls = request.is_tls();
   return facts;
@@ -143,7 +147,13 @@ Awaitable<void> send_json(http::ResponseWriter& response, json::value body) {
 }
 
 Front::Front(const Clock& clock, FrontSettings settings, OwnApi& own, lambda::Lambda& lambda, const iam::Iam& iam)
-    : clock_(clock), settings_(settings), own_(own), lambda_(lambda), iam_(iam), authorizer_(iam, clock) {}
+    : clock_(clock),
+      body_limit_(settings.body_limit),
+      admission_(clock, std::move(settings.admission)),
+      own_(own),
+      lambda_(lambda),
+      iam_(iam),
+      authorizer_(iam, clock) {}
 
 void Front::add_service(const std::string& signing_name, const aws::Service& service) {
   services_[signing_name] = &service;
@@ -164,7 +174,13 @@ void Front::add_open_door(OpenDoor door) { open_doors_.push_back(std::move(door)
 
 Awaitable<void> Front::handle(http::Request& request, http::ResponseWriter& response) {
   const std::string_view path = request.head.path();
-  if (lambda_.is_function_url_host(request.head.headers.get("Host"))) {
+  if (!admission_.admits(http::address_of(request.peer_address()))) {
+    http::Response answer;
+    answer.head.status = 403;
+    answer.head.headers.add("Content-Type", "application/json");
+    answer.body = R"({"message":"Forbidden"})";
+    std::ignore = co_await response.send(std::move(answer));
+  } else if (lambda_.is_function_url_host(request.head.headers.get("Host"))) {
     co_await handle_function_url(request, response);
   } else if (gateway_ != nullptr && gateway_->is_for(request.head.headers.get("Host"))) {
     co_await gateway_->serve(request, response);
@@ -229,10 +245,10 @@ aws::ApiResult<Front::Authenticated> Front::verify(const http::RequestHead& head
 Awaitable<std::optional<Front::Authenticated>> Front::authenticate(http::Request& request,
                                                                    http::ResponseWriter& response,
                                                                    std::string request_id) {
-  auto body = co_await request.read_all(settings_.body_limit);
+  auto body = co_await request.read_all(body_limit_);
   if (!body) {
     if (body.error().code == ErrorCode::kClosed) co_return std::nullopt;
-    const aws::ApiError error = body_error(body.error(), settings_.body_limit);
+    const aws::ApiError error = body_error(body.error(), body_limit_);
     co_await refuse(request.head, response, error, request_id);
     co_return std::nullopt;
   }
@@ -394,6 +410,11 @@ Awaitable<void> Front::handle_api(http::Request& request, http::ResponseWriter& 
   if (handled) co_return;
   auto authenticated = co_await authenticate(request, response, request_id);
   if (!authenticated) co_return;
+  if (const auto wait = admission_.take(authenticated->who->caller); wait != std::chrono::nanoseconds(0)) {
+    const aws::ApiError error = throttled(wait);
+    co_await refuse(request.head, response, error, request_id);
+    co_return;
+  }
   const aws::Verified& caller = authenticated->caller;
   const auto facts = facts_of(request);
   aws::CallContext context;

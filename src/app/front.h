@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "app/admission.h"
 #include "app/authorizer.h"
 #include "aws/api.h"
 #include "aws/sigv4.h"
@@ -35,6 +36,7 @@ class OwnApi;
 
 struct FrontSettings {
   std::size_t body_limit = 80UL * 1024 * 1024;  // a 50 MB package in base64, and its JSON
+  AdmissionSettings admission;
 };
 
 class Front {
@@ -102,7 +104,8 @@ class Front {
   Awaitable<void> handle_function_url(http::Request& request, http::ResponseWriter& response);
 
   const Clock& clock_;
-  FrontSettings settings_;
+  const std::size_t body_limit_;
+  Admission admission_;
   OwnApi& own_;
   lambda::Lambda& lambda_;
   const iam::Iam& iam_;

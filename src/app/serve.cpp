@@ -371,7 +371,7 @@ Result<void> World::listen() {
                     .region = config_.region,
                     .capabilities_json = capabilities_json_};
   own_api_ = std::make_unique<OwnApi>(std::move(parts));
-  front_ = std::make_unique<Front>(clock_, FrontSettings(), *own_api_, *lambda_, *iam_);
+  front_ = std::make_unique<Front>(clock_, front_settings(config_), *own_api_, *lambda_, *iam_);
   front_->add_service("iam", iam_->iam_service());
   front_->add_service("sts", iam_->sts_service());
   for (auto& [service, policies] : resource_policies()) front_->add_resource_policies(service, policies);

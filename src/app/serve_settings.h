@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "app/config.h"
+#include "app/front.h"
 #include "base/log.h"
 #include "dispatch/dispatcher.h"
 #include "sandbox/network_policy.h"
@@ -26,6 +27,22 @@ inline Level level_of(const std::string& name) {
 inline LogFormat format_of(const std::string& name) {
   if (name == "auto") return ::isatty(STDERR_FILENO) == 1 ? LogFormat::kText : LogFormat::kJson;
   return name == "text" ? LogFormat::kText : LogFormat::kJson;
+}
+
+// The text was checked when the configuration was read.
+inline Networks checked_networks(const std::string& text) {
+  auto networks = parse_networks(text);
+  MAYFLY_ASSERT(networks);
+  return std::move(*networks);
+}
+
+inline FrontSettings front_settings(const Config& config) {
+  FrontSettings settings;
+  settings.admission.allow = checked_networks(config.http_allow);
+  settings.admission.deny = checked_networks(config.http_deny);
+  settings.admission.callers = {.rate = static_cast<double>(config.caller_rate),
+                                .burst = static_cast<double>(config.caller_burst)};
+  return settings;
 }
 
 // The text was checked when the configuration was read.

@@ -114,6 +114,7 @@ extern const ErrorModel InvalidSignatureException;            // 403
 extern const ErrorModel MissingAuthenticationTokenException;  // 403
 extern const ErrorModel NotImplemented;                       // 501
 extern const ErrorModel SerializationException;               // 400
+extern const ErrorModel ThrottlingException;                  // 429
 extern const ErrorModel UnknownOperationException;            // 404
 extern const ErrorModel UnrecognizedClientException;          // 403
 extern const ErrorModel ValidationException;                  // 400

@@ -18,6 +18,9 @@ const ErrorModel MissingAuthenticationTokenException{.code = "MissingAuthenticat
 const ErrorModel NotImplemented{.code = "NotImplemented", .status = 501, .sender_fault = false};
 const ErrorModel SerializationException{
     .code = "SerializationException", .status = 400, .sender_fault = true, .query_code = "MalformedInput"};
+// 429 and not the 400 of the services' common errors: with it goes Retry-After, which HTTP defines for that status.
+const ErrorModel ThrottlingException{
+    .code = "ThrottlingException", .status = 429, .sender_fault = true, .query_code = "Throttling"};
 const ErrorModel UnknownOperationException{.code = "UnknownOperationException",
                                            .status = 404,
                                            .sender_fault = true,

@@ -35,12 +35,6 @@ std::string message_body(std::string_view message) {
 }
 
 // "127.0.0.1:4711", "[::1]:4711"
-std::string address_of(std::string_view peer) {
-  peer = peer.substr(0, peer.rfind(':'));
-  if (peer.starts_with('[') && peer.ends_with(']')) peer = peer.substr(1, peer.size() - 2);
-  return std::string(peer);
-}
-
 // "/v1/pets" below "v1" is "/pets"; nullopt where the path is not below it.
 std::optional<std::string> below(std::string_view path, std::string_view key) {
   if (key.empty()) return std::string(path);
@@ -260,7 +254,7 @@ Awaitable<void> Gateway::serve(http::Request& request, http::ResponseWriter& res
   auto& event = exchange.event;
   event.head = request.head;
   event.path = request.head.path();
-  event.source_ip = address_of(request.peer_address());
+  event.source_ip = http::address_of(request.peer_address());
   event.request_id = uuid4();
   event.domain = to_lower(without_port(request.head.headers.get("Host")));
   event.domain_prefix = event.domain.substr(0, event.domain.find('.'));

@@ -41,6 +41,15 @@ std::string_view RequestHead::query() const {
   return mark == std::string_view::npos ? std::string_view() : all.substr(mark + 1);
 }
 
+std::string_view address_of(std::string_view peer) {
+  peer = peer.substr(0, peer.rfind(':'));
+  if (peer.starts_with('[') && peer.ends_with(']')) peer = peer.substr(1, peer.size() - 2);
+  // A client of IPv4 at a socket of both.
+  constexpr std::string_view kMapped = "::ffff:";
+  if (peer.starts_with(kMapped) && peer.find('.') != std::string_view::npos) peer.remove_prefix(kMapped.size());
+  return peer;
+}
+
 std::string_view reason_phrase(int status) {
   switch (status) {
     case 100:

@@ -46,5 +46,7 @@ struct Response {
 };
 
 std::string_view reason_phrase(int status);
+// The address of "127.0.0.1:4711", "[::1]:4711" or "[::ffff:127.0.0.1]:4711".
+std::string_view address_of(std::string_view peer);
 
 }  // namespace mayfly::http

@@ -20,6 +20,13 @@ TEST(Headers, NamesCompareWithoutCaseAndRepeat) {
   EXPECT_EQ(headers.size(), 1U);
 }
 
+TEST(AddressOf, IsThePeerWithoutItsPort) {
+  EXPECT_EQ(address_of("127.0.0.1:4711"), "127.0.0.1");
+  EXPECT_EQ(address_of("[2001:db8::1]:4711"), "2001:db8::1");
+  EXPECT_EQ(address_of("[::ffff:192.0.2.7]:4711"), "192.0.2.7");
+  EXPECT_EQ(address_of(""), "");
+}
+
 TEST(RequestHead, SplitsPathAndQueryAtTheFirstMark) {
   RequestHead head;
   head.target = "/a%3Fb?c=d?e";

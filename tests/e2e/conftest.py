@@ -55,8 +55,9 @@ class Server:
 
     def start(self):
         read_end, write_end = os.pipe()
-        command = [str(self.binary), "serve", "--listen", "127.0.0.1:0", "--data", str(self.data_dir / "data"), "--control-fd", str(write_end)]
-        for name, value in self.settings.items():
+        settings = {"listen": "127.0.0.1:0", **self.settings}
+        command = [str(self.binary), "serve", "--data", str(self.data_dir / "data"), "--control-fd", str(write_end)]
+        for name, value in settings.items():
             command += ["--set", f"{name}={value}"]
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(command, env=self.env, pass_fds=[write_end], stdout=log, stderr=log, user=self.user, group=self.user,

@@ -255,8 +255,7 @@ Awaitable<void> Lambda::serve_function_url(const aws::CallContext& context, std:
   UrlCall call;
   call.head = request.head;
   call.body = std::move(*body);
-  const std::string peer(request.peer_address());
-  call.source_ip = peer.substr(0, peer.rfind(':'));
+  call.source_ip = http::address_of(request.peer_address());
   call.request_id = context.request_id;
   call.url_id = found->url.id;
   call.domain = host;

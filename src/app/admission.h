@@ -1,0 +1,56 @@
+// Who may speak to this server at all, and how often one caller may ask.
+//
+// Operation.   Networks that are let in and networks that are kept out, before anything of a request is looked at; the
+//              machine itself always gets in, and with it the functions that run here. A caller is a user or a role,
+//              with all its keys and sessions; each has a token bucket. The account's root user has none, so that who
+//              runs the server can always reach it.
+// Concurrency. Any thread; one short lock for the buckets.
+// Limits.      kMostCallers buckets; past it those of callers who have waited long enough are forgotten.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "gateway/throttle.h"
+#include "identity/policy_context.h"
+#include "pattern/values.h"
+
+namespace mayfly::app {
+
+using Networks = std::vector<pattern::AddressRange>;
+// "10.0.0.0/8 192.0.2.7 2001:db8::/32": networks and single addresses, separated by spaces. kInvalid names the bad one.
+Result<Networks> parse_networks(std::string_view text);
+
+struct AdmissionSettings {
+  Networks allow;           // empty: everybody
+  Networks deny;            // before `allow`
+  gateway::Limits callers;  // a rate of zero: no limit
+};
+
+class Admission {
+ public:
+  static constexpr std::size_t kMostCallers = 65'536;
+
+  Admission(const Clock& clock, AdmissionSettings settings) : clock_(clock), settings_(std::move(settings)) {}
+
+  // An address without its port. What is no address (a peer that is gone) is admitted where there are no lists.
+  [[nodiscard]] bool admits(std::string_view address) const;
+  // Zero where the caller may go on, else how long until it may.
+  [[nodiscard]] std::chrono::nanoseconds take(const identity::Caller& caller);
+
+ private:
+  const Clock& clock_;
+  const AdmissionSettings settings_;
+  std::mutex mutex_;
+  std::unordered_map<std::string, std::unique_ptr<gateway::Bucket>> buckets_;  // by ARN
+};
+
+}  // namespace mayfly::app
