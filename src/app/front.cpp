@@ -9,6 +9,7 @@
 #include "base/encoding.h"
 #include "base/ids.h"
 #include "gateway/gateway.h"
+#include "http/query.h"
 #include "services/lambda/lambda.h"
 
 namespace mayfly::app {
@@ -60,21 +61,8 @@ aws::ApiError body_error(const Error& cause, std::size_t limit) {
   return error;
 }
 
-std::string parameter_of(std::string_view query, std::string_view wanted) {
-  while (!query.empty()) {
-    const auto end = query.find('&');
-    const auto part = query.substr(0, end);
-    query = end == std::string_view::npos ? std::string_view() : query.substr(end + 1);
-    const auto equals = part.find('=');
-    if (equals != std::string_view::npos && part.substr(0, equals) == wanted) {
-      return percent_decode(part.substr(equals + 1)).value_or("");
-    }
-  }
-  return {};
-}
-
 std::string query_parameter(const http::RequestHead& head, std::string_view wanted) {
-  return parameter_of(head.query(), wanted);
+  return http::query_value(head.query(), wanted).value_or("");
 }
 
 // One parameter Action and no other of that name, so that nobody reads another operation out of it.
@@ -83,7 +71,7 @@ bool names_action_once(std::string_view form, std::string_view action) {
   for (auto at = form.find("Action="); at != std::string_view::npos; at = form.find("Action=", at + 1)) {
     if (at == 0 || form[at - 1] == '&') ++count;
   }
-  return count == 1 && parameter_of(form, "Action") == action;
+  return count == 1 && http::query_value(form, "Action") == action;
 }
 
 // The session token that a request claims, read where verify() reads it, which compares it once more.

@@ -19,17 +19,6 @@
 
 namespace mayfly::app {
 
-std::string query_value(std::string_view query, std::string_view name) {
-  while (!query.empty()) {
-    const std::string_view pair = query.substr(0, query.find('&'));
-    query.remove_prefix(std::min(query.size(), pair.size() + 1));
-    const auto equals = pair.find('=');
-    if (pair.substr(0, equals) != name || equals == std::string_view::npos) continue;
-    return percent_decode(pair.substr(equals + 1)).value_or("");
-  }
-  return {};
-}
-
 namespace {
 
 constexpr std::size_t kMaxLines = 10'000;

@@ -10,6 +10,7 @@
 #include "app/own_keys.h"
 #include "base/async.h"
 #include "base/json.h"
+#include "http/query.h"
 #include "http/server.h"
 
 namespace mayfly::delivery {
@@ -40,7 +41,9 @@ namespace mayfly::app {
 class TestClock;
 
 // A query parameter, decoded; "" where it is not there.
-std::string query_value(std::string_view query, std::string_view name);
+inline std::string query_value(std::string_view query, std::string_view name) {
+  return http::query_value(query, name).value_or("");
+}
 
 struct OwnApiParts {
   const Clock* clock;

@@ -13,18 +13,6 @@ namespace {
 
 constexpr std::size_t kMaxWaiting = 1'000;
 
-std::string parameter(const http::Request& request, std::string_view name) {
-  std::string_view query = request.head.query();
-  while (!query.empty()) {
-    const std::string_view pair = query.substr(0, query.find('&'));
-    query.remove_prefix(std::min(query.size(), pair.size() + 1));
-    const auto equals = pair.find('=');
-    if (equals == std::string_view::npos || pair.substr(0, equals) != name) continue;
-    return percent_decode(pair.substr(equals + 1)).value_or("");
-  }
-  return {};
-}
-
 }  // namespace
 
 Awaitable<void> OwnApi::refresh_delivery_gauges() {
@@ -38,7 +26,7 @@ Awaitable<void> OwnApi::refresh_delivery_gauges() {
 }
 
 Awaitable<void> OwnApi::deliveries(http::Request& request, http::ResponseWriter& response) {
-  std::string target = parameter(request, "target");
+  std::string target = query_value(request.head.query(), "target");
   if (!target.empty()) {
     co_await waiting(request, response, std::move(target));
     co_return;
@@ -67,14 +55,14 @@ Awaitable<void> OwnApi::deliveries(http::Request& request, http::ResponseWriter&
 
 Awaitable<void> OwnApi::waiting(http::Request& request, http::ResponseWriter& response, std::string target) {
   const auto number = [&](std::string_view name, std::uint64_t fallback) {
-    const std::string text = parameter(request, name);
+    const std::string text = query_value(request.head.query(), name);
     std::uint64_t out = fallback;
     std::from_chars(text.data(), text.data() + text.size(), out);
     return out;
   };
   const std::uint64_t after = number("after", 0);
   const std::size_t limit = std::min<std::uint64_t>(number("limit", 100), kMaxWaiting);
-  std::string via = parameter(request, "via");
+  std::string via = query_value(request.head.query(), "via");
   const auto found = co_await parts_.delivery->waiting(std::move(target), std::move(via), after, limit);
   if (!found) {
     http::Response missing;

@@ -9,6 +9,7 @@
 #include "base/encoding.h"
 #include "base/json.h"
 #include "base/time_format.h"
+#include "http/query.h"
 #include "services/sqs/sqs.h"
 
 namespace mayfly::app {
@@ -16,17 +17,6 @@ namespace {
 
 constexpr std::size_t kMostMessages = 100;  // of one answer
 constexpr std::size_t kBodyLimit = 1UL * 1024 * 1024;
-
-std::string parameter(std::string_view query, std::string_view name) {
-  while (!query.empty()) {
-    const auto pair = query.substr(0, query.find('&'));
-    query.remove_prefix(std::min(query.size(), pair.size() + 1));
-    const auto equals = pair.find('=');
-    if (equals == std::string_view::npos || pair.substr(0, equals) != name) continue;
-    return percent_decode(pair.substr(equals + 1)).value_or("");
-  }
-  return {};
-}
 
 std::uint64_t number(const std::string& text, std::uint64_t fallback) {
   std::uint64_t value = fallback;
@@ -105,9 +95,10 @@ json::object shown_message(const sqs::LyingMessage& lying, SystemTime now) {
 
 Awaitable<void> messages(QueuesApiParts parts, http::Request& request, http::ResponseWriter& response) {
   const auto query = request.head.query();
-  const auto arn = arn_of(parts, parameter(query, "queue"));
-  const auto after = number(parameter(query, "after"), 0);
-  const auto limit = std::min<std::uint64_t>(number(parameter(query, "limit"), kMostMessages), kMostMessages);
+  const auto arn = arn_of(parts, http::query_value(query, "queue").value_or(""));
+  const auto after = number(http::query_value(query, "after").value_or(""), 0);
+  const auto limit =
+      std::min<std::uint64_t>(number(http::query_value(query, "limit").value_or(""), kMostMessages), kMostMessages);
   auto peeked = co_await parts.sqs->peek(arn, after, limit);
   if (!peeked) {
     co_await answer_refusal(response, std::move(peeked.error()));

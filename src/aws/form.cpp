@@ -6,6 +6,7 @@
 
 #include "aws/json_wire.h"
 #include "base/encoding.h"
+#include "http/query.h"
 
 namespace mayfly::aws {
 
@@ -21,13 +22,6 @@ struct Node {
     return found == parts.end() ? nullptr : &found->second;
   }
 };
-
-std::string decode_part(std::string_view text) {
-  std::string plain(text);
-  std::ranges::replace(plain, '+', ' ');
-  auto decoded = percent_decode(plain);
-  return decoded ? std::move(*decoded) : plain;
-}
 
 // False where the name has too many parts.
 bool put(Node& root, std::string_view name, const std::string& value) {
@@ -135,14 +129,10 @@ ApiResult<json::object> read_structure(const ShapeModel& shape, const Node& node
 
 Form parse_form(std::string_view text, std::size_t most) {
   Form out;
-  while (!text.empty() && out.size() < most) {
-    const auto end = text.find('&');
-    const auto part = text.substr(0, end);
-    text = end == std::string_view::npos ? std::string_view() : text.substr(end + 1);
-    if (part.empty()) continue;
-    const auto equals = part.find('=');
-    out.emplace_back(decode_part(part.substr(0, equals)),
-                     equals == std::string_view::npos ? "" : decode_part(part.substr(equals + 1)));
+  while (out.size() < most) {
+    const auto part = http::next_part(text);
+    if (!part) break;
+    out.emplace_back(http::decode_form(part->name), http::decode_form(part->value));
   }
   return out;
 }

@@ -5,6 +5,7 @@
 #include "aws/protocol.h"
 #include "aws/router.h"
 #include "base/encoding.h"
+#include "http/query.h"
 
 namespace mayfly::aws {
 
@@ -12,23 +13,10 @@ namespace {
 
 using Query = std::vector<std::pair<std::string, std::string>>;
 
-std::string decode_query_part(std::string_view text) {
-  std::string plain(text);
-  std::ranges::replace(plain, '+', ' ');
-  auto decoded = percent_decode(plain);
-  return decoded ? std::move(*decoded) : plain;
-}
-
 Query parse_query(std::string_view query) {
   Query out;
-  while (!query.empty()) {
-    const auto end = query.find('&');
-    const auto part = query.substr(0, end);
-    query = end == std::string_view::npos ? std::string_view() : query.substr(end + 1);
-    if (part.empty()) continue;
-    const auto equals = part.find('=');
-    out.emplace_back(decode_query_part(part.substr(0, equals)),
-                     equals == std::string_view::npos ? "" : decode_query_part(part.substr(equals + 1)));
+  while (const auto part = http::next_part(query)) {
+    out.emplace_back(http::decode_form(part->name), http::decode_form(part->value));
   }
   return out;
 }

@@ -9,6 +9,7 @@
 #include "base/crypto.h"
 #include "base/encoding.h"
 #include "base/time_format.h"
+#include "http/query.h"
 
 namespace mayfly::aws {
 
@@ -35,19 +36,6 @@ struct Claim {
   std::string token;
   std::optional<std::chrono::seconds> expires;  // presigned only
 };
-
-std::optional<std::string> query_parameter(std::string_view query, std::string_view wanted) {
-  while (!query.empty()) {
-    const auto end = query.find('&');
-    const auto part = query.substr(0, end);
-    query = end == std::string_view::npos ? std::string_view() : query.substr(end + 1);
-    const auto equals = part.find('=');
-    if (equals != std::string_view::npos && part.substr(0, equals) == wanted) {
-      return percent_decode(part.substr(equals + 1));
-    }
-  }
-  return std::nullopt;
-}
 
 ApiResult<void> read_credential(std::string_view credential, Claim& claim) {
   std::vector<std::string_view> parts;
@@ -135,7 +123,7 @@ ApiResult<Claim> read_header_claim(const http::RequestHead& head, std::string_vi
 
 ApiResult<Claim> read_query_claim(const http::RequestHead& head) {
   Claim claim;
-  const auto parameter = [&](std::string_view name) { return query_parameter(head.query(), name); };
+  const auto parameter = [&](std::string_view name) { return http::query_value(head.query(), name); };
   const auto credential = parameter("X-Amz-Credential");
   const auto headers = parameter("X-Amz-SignedHeaders");
   const auto signature = parameter("X-Amz-Signature");
@@ -248,11 +236,11 @@ PathRule path_rule(std::string_view service) { return service == "s3" ? PathRule
 ApiResult<Verified> verify(const http::RequestHead& head, std::string_view body_sha256_hex, SystemTime now,
                            const CredentialLookup& credentials, const VerifySettings& settings) {
   const auto authorization = trim(head.headers.get("Authorization"));
-  const bool presigned = authorization.empty() && query_parameter(head.query(), "X-Amz-Algorithm").has_value();
+  const bool presigned = authorization.empty() && http::query_value(head.query(), "X-Amz-Algorithm").has_value();
   if (!presigned && !authorization.starts_with(sigv4::kAlgorithm)) {
     return refuse(common_errors::MissingAuthenticationTokenException, "Missing Authentication Token");
   }
-  if (presigned && query_parameter(head.query(), "X-Amz-Algorithm") != sigv4::kAlgorithm) {
+  if (presigned && http::query_value(head.query(), "X-Amz-Algorithm") != sigv4::kAlgorithm) {
     return incomplete("X-Amz-Algorithm must be AWS4-HMAC-SHA256.");
   }
   auto claim = presigned ? read_query_claim(head) : read_header_claim(head, authorization);
@@ -267,7 +255,7 @@ ApiResult<Verified> verify(const http::RequestHead& head, std::string_view body_
   if (auto good = check_signed_headers(head, *claim); !good) return std::unexpected(std::move(good.error()));
 
   std::string stated(head.headers.get("X-Amz-Content-Sha256"));
-  if (presigned && stated.empty()) stated = query_parameter(head.query(), "X-Amz-Content-Sha256").value_or("");
+  if (presigned && stated.empty()) stated = http::query_value(head.query(), "X-Amz-Content-Sha256").value_or("");
   std::string payload_hash = stated;
   if (payload_hash.empty()) {
     const bool by_rule_unsigned = presigned && claim->scope.service == "s3";

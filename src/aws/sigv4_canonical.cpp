@@ -6,6 +6,7 @@
 
 #include "base/crypto.h"
 #include "base/encoding.h"
+#include "http/query.h"
 
 namespace mayfly::aws::sigv4 {
 
@@ -59,15 +60,10 @@ std::string canonical_path(std::string_view path, PathRule rule) {
 
 std::string canonical_query(std::string_view query, std::string_view without) {
   std::vector<std::pair<std::string, std::string>> parts;
-  while (!query.empty()) {
-    const auto end = query.find('&');
-    const auto part = query.substr(0, end);
-    query = end == std::string_view::npos ? std::string_view() : query.substr(end + 1);
-    if (part.empty()) continue;
-    const auto equals = part.find('=');
-    auto name = reencode(part.substr(0, equals));
+  while (const auto part = http::next_part(query)) {
+    auto name = reencode(part->name);
     if (!without.empty() && name == without) continue;
-    parts.emplace_back(std::move(name), equals == std::string_view::npos ? "" : reencode(part.substr(equals + 1)));
+    parts.emplace_back(std::move(name), reencode(part->value));
   }
   std::ranges::sort(parts);
   std::string out;

@@ -6,6 +6,7 @@
 #include <array>
 
 #include "base/encoding.h"
+#include "http/query.h"
 
 namespace mayfly::gateway {
 namespace {
@@ -54,13 +55,10 @@ void apply_query(const Mapping& mapping, const std::string& value, http::Request
     query += pair;
   };
   std::string_view rest = head.query();
-  while (!rest.empty()) {
-    const auto end = std::min(rest.find('&'), rest.size());
-    const auto pair = rest.substr(0, end);
-    const auto name = percent_decode(pair.substr(0, pair.find('=')));
+  while (const auto part = http::next_part(rest)) {
+    const auto name = percent_decode(part->name);
     const bool same = name && *name == mapping.name;
-    if (!same || mapping.action == Mapping::Action::kAppend) add(pair);
-    rest.remove_prefix(std::min(end + 1, rest.size()));
+    if (!same || mapping.action == Mapping::Action::kAppend) add(part->text);
   }
   if (mapping.action != Mapping::Action::kRemove) {
     add(percent_encode(mapping.name, Slash::kEncode) + "=" + percent_encode(value, Slash::kEncode));

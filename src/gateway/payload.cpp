@@ -7,6 +7,7 @@
 #include <chrono>
 
 #include "base/encoding.h"
+#include "http/query.h"
 
 namespace mayfly::gateway {
 namespace {
@@ -29,23 +30,10 @@ void append_to_list(json::object& object, std::string_view key, std::string_view
   list.get_array().emplace_back(value);
 }
 
-std::string form_decode(std::string_view text) {
-  std::string spaced(text);
-  std::replace(spaced.begin(), spaced.end(), '+', ' ');
-  return percent_decode(spaced).value_or(spaced);
-}
-
+// `each` gets name and value of every parameter.
 template <typename Each>
 void each_query_parameter(std::string_view query, Each each) {
-  while (!query.empty()) {
-    const auto end = std::min(query.find('&'), query.size());
-    const auto pair = query.substr(0, end);
-    query.remove_prefix(std::min(end + 1, query.size()));
-    if (pair.empty()) continue;
-    const auto equals = std::min(pair.find('='), pair.size());
-    const auto value = equals < pair.size() ? pair.substr(equals + 1) : std::string_view();
-    each(form_decode(pair.substr(0, equals)), form_decode(value));
-  }
+  while (const auto part = http::next_part(query)) each(http::decode_form(part->name), http::decode_form(part->value));
 }
 
 // Text goes as it is, everything else as base64: the event is JSON and must be UTF-8.

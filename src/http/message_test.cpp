@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "http/query.h"
+
 namespace mayfly::http {
 namespace {
 
@@ -25,6 +27,20 @@ TEST(AddressOf, IsThePeerWithoutItsPort) {
   EXPECT_EQ(address_of("[2001:db8::1]:4711"), "2001:db8::1");
   EXPECT_EQ(address_of("[::ffff:192.0.2.7]:4711"), "192.0.2.7");
   EXPECT_EQ(address_of(""), "");
+}
+
+TEST(Query, IsReadPartByPart) {
+  std::string_view rest = "&a=1&&b&c=&=d&e=f=g";
+  std::string seen;
+  while (const auto part = next_part(rest)) {
+    seen.append(part->name).append(part->has_value ? ":" : "!").append(part->value).append(";");
+  }
+  EXPECT_EQ(seen, "a:1;b!;c:;:d;e:f=g;");
+  EXPECT_EQ(query_value("a&a=1%202+3&a=4", "a"), "1 2+3");
+  EXPECT_EQ(query_value("aa=1", "a"), std::nullopt);
+  EXPECT_EQ(query_value("a=%2", "a"), std::nullopt);
+  EXPECT_EQ(decode_form("1%202+3"), "1 2 3");
+  EXPECT_EQ(decode_form("100%+1"), "100% 1");
 }
 
 TEST(RequestHead, SplitsPathAndQueryAtTheFirstMark) {

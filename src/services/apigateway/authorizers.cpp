@@ -14,7 +14,6 @@ namespace {
 
 using Form = PatchRule::Form;
 constexpr std::size_t kAuthorizerIdLength = 6;
-constexpr std::int32_t kUsualTtl = 300;
 constexpr std::int32_t kLongestTtl = 3'600;
 
 constexpr auto kAuthorizerRules = std::to_array<PatchRule>({

@@ -124,7 +124,6 @@ std::shared_ptr<const gateway::Integration> compiled(const wire::Integration& in
 
 std::shared_ptr<const gateway::Authorizer> compiled(const wire::Authorizer& authorizer, std::uint64_t generation,
                                                     const Pairs& variables) {
-  constexpr std::int32_t kUsualTtl = 300;
   auto out = std::make_shared<gateway::Authorizer>();
   out->id = authorizer.id.value_or("");
   out->kind = gateway::Authorizer::Kind::kFunction;

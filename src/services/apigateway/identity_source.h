@@ -1,6 +1,7 @@
 // Parts of a request that settings name: what identifies a caller, and what tells cached answers apart.
 #pragma once
 
+#include <cstdint>
 #include <string_view>
 #include <vector>
 
@@ -9,6 +10,8 @@
 #include "services/apigateway/records.h"
 
 namespace mayfly::apigateway {
+
+inline constexpr std::int32_t kUsualTtl = 300;  // seconds that an authorizer's answer is kept
 
 // "method.request.header.A, method.request.querystring.b, context.c, stageVariables.d" of an authorizer. kInvalid with
 // the reason.

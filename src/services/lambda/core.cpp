@@ -8,6 +8,7 @@
 #include "base/encoding.h"
 #include "base/ids.h"
 #include "base/time_format.h"
+#include "http/query.h"
 
 namespace mayfly::lambda {
 namespace {
@@ -16,18 +17,6 @@ constexpr std::chrono::seconds kLinkLife{600};
 
 std::string link_signature(const Core& core, std::string_view sha_hex, std::string_view expires) {
   return hex_encode(hmac_sha256(core.link_key, fmt::format("{}\n{}", sha_hex, expires)));
-}
-
-std::string_view query_value(std::string_view query, std::string_view name) {
-  while (!query.empty()) {
-    const auto end = std::min(query.find('&'), query.size());
-    const auto pair = query.substr(0, end);
-    query.remove_prefix(std::min(end + 1, query.size()));
-    if (pair.size() > name.size() && pair.starts_with(name) && pair[name.size()] == '=') {
-      return pair.substr(name.size() + 1);
-    }
-  }
-  return {};
 }
 
 }  // namespace
@@ -157,11 +146,12 @@ std::string code_link(const Core& core, const aws::CallContext& context, const s
 }
 
 bool check_code_link(const Core& core, std::string_view sha_hex, std::string_view query) {
-  const auto expires = query_value(query, "expires");
+  const auto expires = http::query_value(query, "expires").value_or("");
   std::int64_t seconds = 0;
   const auto [end, error] = std::from_chars(expires.data(), expires.data() + expires.size(), seconds);
   if (error != std::errc() || end != expires.data() + expires.size()) return false;
-  if (!constant_time_equal(query_value(query, "signature"), link_signature(core, sha_hex, expires))) return false;
+  if (!constant_time_equal(http::query_value(query, "signature").value_or(""), link_signature(core, sha_hex, expires)))
+    return false;
   return core.clock.now().time_since_epoch() < std::chrono::seconds(seconds);
 }
 
