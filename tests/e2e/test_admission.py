@@ -20,12 +20,12 @@ def status_of(url):
 
 def test_requests_are_taken_from_allowed_networks_only(new_server):
     address = host_addresses()[0]
-    server = new_server({"listen": "0.0.0.0:0", "http.allow": "192.0.2.0/24"}).start()
+    server = new_server({"listen": "0.0.0.0:0", "http.allow": "198.51.100.0/24"}).start()
     for path in ("/_mayfly/health", "/2015-03-31/functions"):
         assert status_of(f"http://{address}:{server.port}{path}") == 403
     assert status_of(f"http://127.0.0.1:{server.port}/_mayfly/health") == 200
     server.stop()
-    server.settings["http.allow"] = "192.0.2.0/24 " + address
+    server.settings["http.allow"] = "198.51.100.0/24 " + address
     server.start()
     assert status_of(f"http://{address}:{server.port}/_mayfly/health") == 200
 
