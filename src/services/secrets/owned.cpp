@@ -8,7 +8,7 @@ namespace {
 // "arn:aws:secretsmanager:<region>:<account>:secret:<name>-<suffix>"
 std::optional<Secret> named_by(std::string_view arn) {
   constexpr std::size_t kHead = 6;  // parts before the name
-  constexpr std::size_t kSuffix = 6;
+  constexpr std::size_t kRandom = 6;
   std::vector<std::string> parts;
   for (std::size_t i = 0; i < kHead; ++i) {
     const auto colon = arn.find(':');
@@ -16,11 +16,11 @@ std::optional<Secret> named_by(std::string_view arn) {
     parts.emplace_back(arn.substr(0, colon));
     arn.remove_prefix(colon + 1);
   }
-  if (arn.size() < kSuffix + 2) return std::nullopt;
+  if (arn.size() < kRandom + 2) return std::nullopt;
   Secret out;
   out.place = {.account = parts[4], .region = parts[3]};
-  out.name = arn.substr(0, arn.size() - kSuffix - 1);
-  out.suffix = arn.substr(arn.size() - kSuffix);
+  out.name = arn.substr(0, arn.size() - kRandom - 1);
+  out.suffix = arn.substr(arn.size() - kRandom);
   return out;
 }
 
