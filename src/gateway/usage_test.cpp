@@ -97,15 +97,15 @@ TEST(Quota, PeriodsBeginAtTheirOffset) {
 }
 
 TEST_F(UsageTest, TenThousandKeysAreFoundLikeTen) {
-  constexpr int kKeys = 10'000;
+  constexpr int kCallers = 10'000;
   auto plan = plan_with(std::nullopt, std::nullopt);
-  for (int i = 0; i < kKeys; ++i) {
+  for (int i = 0; i < kCallers; ++i) {
     usage.set_key("a/r", Usage::hash_of("value" + std::to_string(i)),
                   {.id = "id" + std::to_string(i), .enabled = true});
     plan->keys.insert("id" + std::to_string(i));
   }
   usage.set_plan(plan);
-  for (const int i : {0, kKeys / 2, kKeys - 1})
+  for (const int i : {0, kCallers / 2, kCallers - 1})
     EXPECT_EQ(ask("value" + std::to_string(i)).key_id, "id" + std::to_string(i));
 }
 
