@@ -12,13 +12,14 @@ constexpr std::string_view kHead = R"({"Records":[)";
 constexpr std::string_view kTail = "]}";
 constexpr std::uint32_t kMostHalvings = 16;
 
-// Mappings take a plain text beside the pattern language's lists: {"body": "text"} for {"body": ["text"]}.
+// Mappings take a plain text for a body beside the pattern language's lists: {"body": "text"} for {"body": ["text"]}.
+// Recorded: of no other member.
 std::string with_lists(const std::string& text) {
   auto given = parse_json(text);
   if (!given || !given->is_object()) return text;
   bool changed = false;
   for (auto& member : given->get_object()) {
-    if (!member.value().is_string()) continue;
+    if (member.key() != "body" || !member.value().is_string()) continue;
     member.value() = json::array{member.value()};
     changed = true;
   }

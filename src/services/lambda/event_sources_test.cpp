@@ -412,7 +412,8 @@ TEST(Batch, FiltersCompareBodiesOfTheirKind) {
   EXPECT_TRUE(passes(filters(R"({"body":{"a":["b"]}})"), with_body(R"({"a":"b"})")));
   EXPECT_TRUE(passes(filters(R"({"eventSource":["aws:sqs"]})"), with_body("x")));
   EXPECT_FALSE(parse_filters(std::vector<std::string>(1, "null")));
-  // A plain text is taken for a list of it, as recorded.
+  // A plain text is taken for a list of it, as recorded; of the body alone.
+  EXPECT_FALSE(parse_filters(std::vector<std::string>(1, R"({"eventSource":"aws:sqs"})")));
   EXPECT_TRUE(passes(filters(R"({"body":"plain"})"), with_body("plain")));
   EXPECT_TRUE(passes(filters(R"({"body":"plain"})"), with_body("\"plain\"")));
   EXPECT_FALSE(passes(filters(R"({"body":"plain"})"), with_body(R"({"key":"plain"})")));
