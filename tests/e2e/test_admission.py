@@ -19,7 +19,8 @@ def status_of(url):
 
 
 def test_requests_are_taken_from_allowed_networks_only(new_server):
-    address = host_addresses()[0]
+    # Not one of a link of instances, which come and go, and refuse.
+    address = next(found for found in host_addresses() if not found.startswith(("10.213.", "10.214.", "10.215.", "10.216.")))
     server = new_server({"listen": "0.0.0.0:0", "http.allow": "198.51.100.0/24"}).start()
     for path in ("/_mayfly/health", "/2015-03-31/functions"):
         assert status_of(f"http://{address}:{server.port}{path}") == 403
