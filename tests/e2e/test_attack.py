@@ -1,4 +1,4 @@
-"""What a hostile function tries (tests/attack/attacks.py), and that it fails while the server and its neighbours go on.
+"""What a hostile function tries (tests/attack), and that it fails while the server and its neighbours go on.
 
 docs/security.md names these tests beside the promises that they enforce.
 """
@@ -13,7 +13,6 @@ import pathlib
 import re
 import secrets
 import socket
-import subprocess
 import threading
 import time
 import urllib.request
@@ -22,7 +21,7 @@ import pytest
 
 from conftest import ROLE, wait_until, zip_bytes
 
-ATTACKS = (pathlib.Path(__file__).resolve().parents[1] / "attack" / "attacks.py").read_text()
+ATTACKS = {path.name: path.read_text() for path in (pathlib.Path(__file__).resolve().parents[1] / "attack").glob("*.py")}
 NEIGHBOUR = """
 import os
 count = 0
@@ -124,7 +123,7 @@ def ready_made(server):
 @pytest.fixture(scope="module")
 def attacker(make_function, lambda_client, server, invoke):
     """Strikes from a sandbox that was made ahead, which is what most functions get."""
-    name = make_function("attack-attacker", "python3.11", "attacks.handler", {"attacks.py": ATTACKS}, Timeout=60, MemorySize=512)
+    name = make_function("attack-attacker", "python3.11", "attacks.handler", ATTACKS, Timeout=60, MemorySize=512)
 
     def started_from_ready():
         before = ready_made(server)
@@ -197,7 +196,7 @@ def test_attack_is_refused(attack, strike, undisturbed):
 @pytest.fixture(scope="module")
 def restored(make_function, lambda_client, invoke):
     """An attacker that was initialised ahead and restored, with another one of its version and one of another function at rest beside it."""
-    for name, files in (("attack-beside", {"attacks.py": NEIGHBOUR}), ("attack-restored", {"attacks.py": ATTACKS})):
+    for name, files in (("attack-beside", {"attacks.py": NEIGHBOUR}), ("attack-restored", ATTACKS)):
         make_function(name, "python3.11", "attacks.handler", files, Timeout=60, MemorySize=512, SnapStart={"ApplyOn": "PublishedVersions"},
                       Environment={"Variables": {"PASSWORD": SECRET} if name == "attack-beside" else {}})
         version = lambda_client.publish_version(FunctionName=name)["Version"]
@@ -235,7 +234,7 @@ def test_memory_bomb_is_told_apart_and_the_next_invocation_served(strike, attack
 
 
 def test_endless_fork_bomb_ends_with_the_timeout(make_function, strike, undisturbed, lambda_client):
-    name = make_function("attack-forks", "python3.11", "attacks.handler", {"attacks.py": ATTACKS}, Timeout=3, MemorySize=512)
+    name = make_function("attack-forks", "python3.11", "attacks.handler", ATTACKS, Timeout=3, MemorySize=512)
     before = len(host_commands())
     response, payload = strike("fork_bomb_unbounded", function=name)
     assert response["FunctionError"] == "Unhandled", payload
@@ -263,7 +262,7 @@ def test_neighbour_is_served_while_all_cpus_burn(strike, neighbour, invoke, undi
 
 
 def test_instance_of_another_function_cannot_be_reached(make_function, strike, undisturbed):
-    target = make_function("attack-target", "python3.11", "attacks.handler", {"attacks.py": ATTACKS}, Timeout=30)
+    target = make_function("attack-target", "python3.11", "attacks.handler", ATTACKS, Timeout=30)
     response, payload = strike("own_address", function=target)
     assert "FunctionError" not in response
     addresses = [address for address in payload["evidence"].split(",") if address]
@@ -280,7 +279,7 @@ def test_forged_log_lines_stay_in_the_functions_log(strike, server, undisturbed)
 
 
 def test_process_left_behind_ends_with_its_instance(make_function, strike, lambda_client, undisturbed):
-    name = make_function("attack-outlive", "python3.11", "attacks.handler", {"attacks.py": ATTACKS}, Timeout=10)
+    name = make_function("attack-outlive", "python3.11", "attacks.handler", ATTACKS, Timeout=10)
     mark = "mf" + secrets.token_hex(5)
     response, _ = strike("outlive", function=name, name=mark)
     assert "FunctionError" not in response
@@ -294,7 +293,7 @@ def test_nothing_is_left_on_the_host(new_server):
     server = new_server().start()
     client = server.client()
     client.create_function(FunctionName="leave", Runtime="python3.11", Handler="attacks.handler", Role=ROLE, Timeout=20, MemorySize=512,
-                           Code={"ZipFile": zip_bytes({"attacks.py": ATTACKS})})
+                           Code={"ZipFile": zip_bytes(ATTACKS)})
     client.get_waiter("function_active_v2").wait(FunctionName="leave", WaiterConfig={"Delay": 1, "MaxAttempts": 60})
     mark = "mf" + secrets.token_hex(5)
     for payload in ('{"attack": "outlive", "name": "%s"}' % mark, '{"attack": "fork_bomb", "bound": 100}', '{"attack": "mounts"}'):
