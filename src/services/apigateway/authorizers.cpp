@@ -6,6 +6,7 @@
 
 #include "aws/validate.h"
 #include "base/ids.h"
+#include "gateway/integration_uri.h"
 #include "services/apigateway/core.h"
 #include "services/apigateway/identity_source.h"
 
@@ -120,7 +121,7 @@ aws::ApiResult<void> check_authorizer(wire::Authorizer& authorizer) {
     return refuse_unsupported("Authorizer type COGNITO_USER_POOLS", "there are no Cognito user pools");
   if (type != "TOKEN" && type != "REQUEST") return refuse_input("Authorizer type must be TOKEN or REQUEST");
   const auto uri = authorizer.authorizerUri.value_or("");
-  if (function_of(uri).empty() && uri.find("${stageVariables.") == std::string::npos)
+  if (gateway::function_of_path(uri).empty() && uri.find("${stageVariables.") == std::string::npos)
     return refuse_input(
         fmt::format("Invalid Authorizer URI: {}. Authorizer URI should be a valid API Gateway ARN that "
                     "represents a Lambda function invocation.",

@@ -6,6 +6,7 @@
 
 #include "aws/validate.h"
 #include "base/log.h"
+#include "gateway/integration_uri.h"
 #include "gateway/mapping.h"
 #include "gateway/rest_mapping.h"
 #include "services/apigateway/identity_source.h"
@@ -15,19 +16,6 @@ namespace mayfly::apigateway {
 namespace {
 
 using gateway::Template;
-
-// "${stageVariables.name}" in a URI; what a stage does not have stays empty.
-std::string with_variables(std::string text, const Pairs& variables) {
-  constexpr std::string_view kStart = "${stageVariables.";
-  for (;;) {
-    const auto start = text.find(kStart);
-    const auto end = start == std::string::npos ? start : text.find('}', start);
-    if (end == std::string::npos) return text;
-    const auto name = text.substr(start + kStart.size(), end - start - kStart.size());
-    const auto found = std::ranges::find(variables, name, [](const auto& pair) { return pair.first; });
-    text.replace(start, end - start + 1, found == variables.end() ? std::string() : found->second);
-  }
-}
 
 // Headers as mappings name them: "method.response.header.X".
 std::vector<std::pair<std::string, Template>> headers_of(const std::optional<Pairs>& parameters,
@@ -107,10 +95,10 @@ std::shared_ptr<const gateway::Integration> compiled(const wire::Integration& in
   using Kind = gateway::Integration::Kind;
   auto out = std::make_shared<gateway::Integration>();
   out->id = id;
-  const auto uri = with_variables(integration.uri.value_or(""), variables);
+  const auto uri = gateway::with_stage_variables(integration.uri.value_or(""), variables);
   const auto type = integration.type.value_or("");
   out->kind = type == "AWS_PROXY" ? Kind::kFunction : type == "MOCK" ? Kind::kMock : Kind::kHttp;
-  out->function_arn = out->kind == Kind::kFunction ? function_of(uri) : std::string();
+  out->function_arn = out->kind == Kind::kFunction ? gateway::function_of_path(uri) : std::string();
   out->uri = uri;
   out->method = integration.httpMethod.value_or("ANY");
   out->as_caller = integration.credentials == kCallerCredentials;
@@ -129,7 +117,8 @@ std::shared_ptr<const gateway::Authorizer> compiled(const wire::Authorizer& auth
   out->kind = gateway::Authorizer::Kind::kFunction;
   out->generation = generation;
   if (auto sources = identity_sources(authorizer.identitySource.value_or(""))) out->sources = std::move(*sources);
-  out->function_arn = function_of(with_variables(authorizer.authorizerUri.value_or(""), variables));
+  out->function_arn =
+      gateway::function_of_path(gateway::with_stage_variables(authorizer.authorizerUri.value_or(""), variables));
   out->credentials_arn = authorizer.authorizerCredentials.value_or("");
   out->format_v1 = true;
   out->is_token = authorizer.type == "TOKEN";

@@ -141,15 +141,4 @@ aws::ApiResult<wire::Integration*> integration_of(Configuration& configuration,
   return &*found->methodIntegration;
 }
 
-std::string function_of(std::string_view uri) {
-  constexpr std::string_view kPath = ":lambda:path/2015-03-31/functions/";
-  constexpr std::string_view kEnd = "/invocations";
-  const auto at = uri.find(kPath);
-  if (at == std::string_view::npos || !uri.ends_with(kEnd)) return {};
-  uri.remove_prefix(at + kPath.size());
-  uri.remove_suffix(std::min(kEnd.size(), uri.size()));
-  const bool function = uri.starts_with("arn:aws:lambda:") && uri.find(":function:") != std::string_view::npos;
-  return function ? std::string(uri) : std::string();
-}
-
 }  // namespace mayfly::apigateway

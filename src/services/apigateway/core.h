@@ -16,6 +16,7 @@
 #include "services/apigateway/patch.h"
 #include "services/apigateway/records.h"
 #include "services/apigateway/usage_writer.h"
+#include "services/documents.h"
 #include "services/operation.h"
 #include "services/record_table.h"
 
@@ -70,6 +71,8 @@ struct Core {
 };
 
 using services::bind;
+using services::converted;
+using services::merge;
 
 void bind_apis(aws::Service& service, Core& core);
 void bind_imports(aws::Service& service, Core& core);
@@ -138,23 +141,7 @@ aws::ApiResult<void> check_tags(const std::optional<Pairs>& tags);
 aws::ApiResult<std::string> resource_at(Configuration& configuration, std::string_view path);
 const wire::Resource& root_of(const Configuration& configuration);
 
-// "arn:aws:lambda:..." of an integration's or an authorizer's URI; "" where it names no function.
-std::string function_of(std::string_view uri);
 wire::RestApi shown(const ApiRecord& record);
-
-// The members of `from` that are set replace those of `to`, but for `except`.
-template <typename To, typename From>
-void merge(To& to, const From& from, std::initializer_list<std::string_view> except) {
-  json::object changes;
-  to_document(from, changes);
-  for (const auto name : except) changes.erase(name);
-  json::object document;
-  to_document(to, document);
-  for (auto& [name, value] : changes) document[name] = std::move(value);
-  To merged;
-  from_document(document, merged);
-  to = std::move(merged);
-}
 
 // A structure after its patches.
 template <typename T>

@@ -5,6 +5,7 @@
 #include <array>
 
 #include "aws/validate.h"
+#include "gateway/integration_uri.h"
 #include "gateway/rest_mapping.h"
 #include "services/apigateway/core.h"
 #include "services/apigateway/identity_source.h"
@@ -185,7 +186,7 @@ aws::ApiResult<void> check_unsupported(const wire::Integration& integration) {
 aws::ApiResult<void> check_function(const wire::Integration& integration) {
   const auto uri = integration.uri.value_or("");
   if (!uri.starts_with("arn:")) return refuse_input("Invalid ARN specified in the request");
-  if (function_of(uri).empty() && uri.find("${stageVariables.") == std::string::npos)
+  if (gateway::function_of_path(uri).empty() && uri.find("${stageVariables.") == std::string::npos)
     return refuse_input(
         "Integrations of type 'AWS_PROXY' currently only supports Lambda function and Firehose stream "
         "invocations.");

@@ -8,17 +8,15 @@
 
 #include "base/encoding.h"
 #include "base/ids.h"
+#include "services/documents.h"
 
 namespace mayfly::apigateway {
 namespace {
 
-constexpr std::size_t kImportedIdLength = 6;
+using services::resolved;
+using services::text_of;
 
-std::optional<std::string> text_of(const json::value& document, std::string_view name) {
-  const auto* value = find(document, name);
-  if (value == nullptr || !value->is_string()) return std::nullopt;
-  return std::string(value->get_string());
-}
+constexpr std::size_t kImportedIdLength = 6;
 
 // A number may stand as text and the other way round: "200", 200.
 std::optional<std::string> scalar_of(const json::value& document, std::string_view name) {
@@ -34,21 +32,6 @@ std::optional<Pairs> pairs_of(const json::value& document, std::string_view name
   for (const auto& [key, text] : value->get_object())
     out.emplace_back(std::string(key), text.is_string() ? std::string(text.get_string()) : to_json(text));
   return out;
-}
-
-// "#/components/x-amazon-apigateway-integrations/name"
-const json::value* resolved(const json::value& document, const json::value* value) {
-  if (value == nullptr) return nullptr;
-  const auto reference = get_string(*value, "$ref");
-  if (!reference.starts_with("#/")) return value;
-  const json::value* at = &document;
-  std::string_view rest = reference.substr(2);
-  while (!rest.empty() && at != nullptr) {
-    const auto end = std::min(rest.find('/'), rest.size());
-    at = find(*at, unescaped(rest.substr(0, end)));
-    rest.remove_prefix(std::min(end + 1, rest.size()));
-  }
-  return at;
 }
 
 class Reader {

@@ -2,34 +2,11 @@
 
 #include <fmt/core.h>
 
+#include "services/documents.h"
+
 namespace mayfly::apigateway {
-namespace {
-
-template <typename T>
-json::object map_document(const std::map<std::string, T>& map) {
-  json::object out;
-  for (const auto& [id, item] : map) {
-    json::object one;
-    to_document(item, one);
-    out[id] = std::move(one);
-  }
-  return out;
-}
-
-template <typename T>
-std::map<std::string, T> map_read(const json::value& document, std::string_view name) {
-  std::map<std::string, T> out;
-  const auto* map = find(document, name);
-  if (map == nullptr || !map->is_object()) return out;
-  for (const auto& [id, item] : map->get_object()) {
-    T one;
-    if (item.is_object()) from_document(item.get_object(), one);
-    out.emplace(std::string(id), std::move(one));
-  }
-  return out;
-}
-
-}  // namespace
+using services::map_document;
+using services::map_read;
 
 std::string api_key(std::string_view account, std::string_view region, std::string_view id) {
   return fmt::format("{}{}/{}/{}", ApiRecord::kPrefix, account, region, id);

@@ -60,14 +60,4 @@ struct DeploymentRecord {
 };
 std::string deployment_key(std::string_view api_id, std::string_view id);
 
-// One generated structure as another with the same members.
-template <typename To, typename From>
-To converted(const From& from) {
-  json::object document;
-  to_document(from, document);
-  To out;
-  from_document(document, out);
-  return out;
-}
-
 }  // namespace mayfly::apigateway

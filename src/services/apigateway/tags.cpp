@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "services/apigateway/core.h"
+#include "services/tag_pairs.h"
 
 namespace mayfly::apigateway {
 namespace {
@@ -47,12 +48,7 @@ Awaitable<aws::ApiResult<void>> edit_tags(Core& core, const aws::CallContext& co
 Awaitable<aws::ApiResult<wire::TagResource::Response>> tag_resource(Core& core, const aws::CallContext& context,
                                                                     wire::TagResourceRequest request) {
   TagEdit edit = [tags = request.tags.value_or(Pairs())](std::optional<Pairs>& present) -> aws::ApiResult<void> {
-    auto out = present.value_or(Pairs());
-    for (const auto& [name, value] : tags) {
-      std::erase_if(out, [&](const auto& one) { return one.first == name; });
-      out.emplace_back(name, value);
-    }
-    present = out;
+    services::add_tags(present, tags);
     return check_tags(present);
   };
   auto edited = co_await edit_tags(core, context, request.resourceArn.value_or(""), std::move(edit));
@@ -63,8 +59,7 @@ Awaitable<aws::ApiResult<wire::TagResource::Response>> tag_resource(Core& core, 
 Awaitable<aws::ApiResult<wire::UntagResource::Response>> untag_resource(Core& core, const aws::CallContext& context,
                                                                         wire::UntagResourceRequest request) {
   TagEdit edit = [keys = request.tagKeys.value_or(Strings())](std::optional<Pairs>& present) -> aws::ApiResult<void> {
-    if (!present) return {};
-    std::erase_if(*present, [&](const auto& one) { return std::ranges::find(keys, one.first) != keys.end(); });
+    services::remove_tags(present, keys);
     return {};
   };
   auto edited = co_await edit_tags(core, context, request.resourceArn.value_or(""), std::move(edit));
@@ -95,10 +90,7 @@ Awaitable<aws::ApiResult<wire::Tags>> get_tags(Core& core, const aws::CallContex
 aws::ApiResult<void> check_tags(const std::optional<Pairs>& tags) {
   if (!tags) return {};
   if (tags->size() > kMostTags) return refuse_limit("Tags per resource", kMostTags);
-  for (const auto& [name, value] : *tags) {
-    if (name.empty() || name.size() > 128 || value.size() > 256 || name.starts_with("aws:"))
-      return refuse_input(fmt::format("Invalid tag {}", name));
-  }
+  if (const auto bad = services::bad_tag(*tags)) return refuse_input(fmt::format("Invalid tag {}", *bad));
   return {};
 }
 

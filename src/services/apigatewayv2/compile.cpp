@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "gateway/integration_uri.h"
 #include "gateway/mapping.h"
 
 namespace mayfly::apigatewayv2 {
@@ -24,19 +25,6 @@ gateway::Cors cors_of(const wire::Cors& cors) {
   return out;
 }
 
-// "${stageVariables.name}" in a URI; what a stage does not have stays empty.
-std::string with_variables(std::string text, const gateway::Pairs& variables) {
-  constexpr std::string_view kStart = "${stageVariables.";
-  for (;;) {
-    const auto start = text.find(kStart);
-    const auto end = start == std::string::npos ? start : text.find('}', start);
-    if (end == std::string::npos) return text;
-    const auto name = text.substr(start + kStart.size(), end - start - kStart.size());
-    const auto found = std::ranges::find(variables, name, [](const auto& pair) { return pair.first; });
-    text.replace(start, end - start + 1, found == variables.end() ? std::string() : found->second);
-  }
-}
-
 void add_mappings(const gateway::Pairs& parameters, gateway::MappingSide side, std::vector<gateway::Mapping>& out) {
   for (const auto& [key, value] : parameters) {
     auto mapping = gateway::parse_mapping(key, value, side);
@@ -48,7 +36,7 @@ std::shared_ptr<const gateway::Integration> integration_of(const wire::Integrati
                                                            const gateway::Pairs& variables) {
   auto out = std::make_shared<gateway::Integration>();
   out->id = integration.IntegrationId.value_or("");
-  const auto uri = with_variables(integration.IntegrationUri.value_or(""), variables);
+  const auto uri = gateway::with_stage_variables(integration.IntegrationUri.value_or(""), variables);
   const bool function = integration.IntegrationType == "AWS_PROXY";
   out->kind = function ? gateway::Integration::Kind::kFunction : gateway::Integration::Kind::kHttp;
   out->function_arn = function ? function_of(uri) : std::string();
@@ -83,7 +71,7 @@ std::shared_ptr<const gateway::Authorizer> authorizer_of(const wire::Authorizer&
     return out;
   }
   out->kind = gateway::Authorizer::Kind::kFunction;
-  out->function_arn = function_of(with_variables(authorizer.AuthorizerUri.value_or(""), variables));
+  out->function_arn = function_of(gateway::with_stage_variables(authorizer.AuthorizerUri.value_or(""), variables));
   out->credentials_arn = authorizer.AuthorizerCredentialsArn.value_or("");
   out->format_v1 = authorizer.AuthorizerPayloadFormatVersion == "1.0";
   out->simple = authorizer.EnableSimpleResponses.value_or(false);
@@ -173,14 +161,7 @@ gateway::StagePtr stage_of(Core& core, const ApiRecord& record, const wire::Stag
 }  // namespace
 
 std::string function_of(std::string_view uri) {
-  constexpr std::string_view kPath = ":lambda:path/2015-03-31/functions/";
-  constexpr std::string_view kEnd = "/invocations";
-  if (const auto at = uri.find(kPath); at != std::string_view::npos && uri.ends_with(kEnd)) {
-    uri.remove_prefix(at + kPath.size());
-    uri.remove_suffix(std::min(kEnd.size(), uri.size()));
-  }
-  const bool function = uri.starts_with("arn:aws:lambda:") && uri.find(":function:") != std::string_view::npos;
-  return function ? std::string(uri) : std::string();
+  return gateway::is_function_arn(uri) ? std::string(uri) : gateway::function_of_path(uri);
 }
 
 gateway::ApiPtr compile(Core& core, const ApiRecord& record) {

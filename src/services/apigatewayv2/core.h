@@ -12,6 +12,7 @@
 #include "gateway/gateway.h"
 #include "services/apigatewayv2/apigatewayv2.h"
 #include "services/apigatewayv2/records.h"
+#include "services/documents.h"
 #include "services/operation.h"
 #include "services/record_table.h"
 
@@ -55,6 +56,8 @@ struct Core {
 };
 
 using services::bind;
+using services::converted;
+using services::merge;
 
 void bind_apis(aws::Service& service, Core& core);
 void bind_routes(aws::Service& service, Core& core);
@@ -100,19 +103,6 @@ aws::ApiResult<void> check_tags(const std::optional<gateway::Pairs>& tags);
 std::string function_of(std::string_view uri);
 wire::Api shown(const ApiRecord& record, const aws::CallContext& context);
 
-// The members of `from` that are set replace those of `to`, but for `except`.
-template <typename To, typename From>
-void merge(To& to, const From& from, std::initializer_list<std::string_view> except) {
-  json::object changes;
-  to_document(from, changes);
-  for (const auto name : except) changes.erase(name);
-  json::object document;
-  to_document(to, document);
-  for (auto& [name, value] : changes) document[name] = std::move(value);
-  To merged;
-  from_document(document, merged);
-  to = std::move(merged);
-}
 // Pairs of an update: set one by one, removed where empty.
 void merge_pairs(std::optional<gateway::Pairs>& to, const std::optional<gateway::Pairs>& changes);
 

@@ -6,9 +6,13 @@
 
 #include "base/encoding.h"
 #include "services/apigatewayv2/open_api_document.h"
+#include "services/documents.h"
 
 namespace mayfly::apigatewayv2 {
 namespace {
+
+using services::resolved;
+using services::text_of;
 
 using Strings = std::vector<std::string>;
 
@@ -16,12 +20,6 @@ std::string upper(std::string_view text) {
   std::string out(text);
   std::ranges::transform(out, out.begin(), [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; });
   return out;
-}
-
-std::optional<std::string> text_of(const json::value& document, std::string_view name) {
-  const auto* value = find(document, name);
-  if (value == nullptr || !value->is_string()) return std::nullopt;
-  return std::string(value->get_string());
 }
 
 Strings strings_of(const json::value* value) {
@@ -51,21 +49,6 @@ gateway::Pairs pairs_of(const json::value& value) {
     if (text.is_string()) out.emplace_back(std::string(name), std::string(text.get_string()));
   }
   return out;
-}
-
-// "#/components/x-amazon-apigateway-integrations/name"
-const json::value* resolved(const json::value& document, const json::value* value) {
-  if (value == nullptr) return nullptr;
-  const auto reference = get_string(*value, "$ref");
-  if (!reference.starts_with("#/")) return value;
-  const json::value* at = &document;
-  std::string_view rest = reference.substr(2);
-  while (!rest.empty() && at != nullptr) {
-    const auto end = std::min(rest.find('/'), rest.size());
-    at = find(*at, rest.substr(0, end));
-    rest.remove_prefix(std::min(end + 1, rest.size()));
-  }
-  return at;
 }
 
 class Reader {

@@ -3,33 +3,13 @@
 #include <fmt/core.h>
 
 #include "base/encoding.h"
+#include "services/documents.h"
 
 namespace mayfly::apigatewayv2 {
 namespace {
 
-template <typename T>
-json::object map_document(const std::map<std::string, T>& map) {
-  json::object out;
-  for (const auto& [id, item] : map) {
-    json::object one;
-    to_document(item, one);
-    out[id] = std::move(one);
-  }
-  return out;
-}
-
-template <typename T>
-std::map<std::string, T> map_read(const json::value& document, std::string_view name) {
-  std::map<std::string, T> out;
-  const auto* map = find(document, name);
-  if (map == nullptr || !map->is_object()) return out;
-  for (const auto& [id, item] : map->get_object()) {
-    T one;
-    if (item.is_object()) from_document(item.get_object(), one);
-    out.emplace(std::string(id), std::move(one));
-  }
-  return out;
-}
+using services::map_document;
+using services::map_read;
 
 template <typename T>
 T one_read(const json::object& document, std::string_view name) {

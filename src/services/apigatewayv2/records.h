@@ -71,14 +71,4 @@ struct DomainRecord {
 // A name belongs to one account and region of a server.
 std::string domain_key(std::string_view name);
 
-// One generated structure as another with the same members.
-template <typename To, typename From>
-To converted(const From& from) {
-  json::object document;
-  to_document(from, document);
-  To out;
-  from_document(document, out);
-  return out;
-}
-
 }  // namespace mayfly::apigatewayv2

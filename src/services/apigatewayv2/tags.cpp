@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "services/apigatewayv2/core.h"
+#include "services/tag_pairs.h"
 
 namespace mayfly::apigatewayv2 {
 namespace {
@@ -68,12 +69,7 @@ Awaitable<aws::ApiResult<void>> edit_tags(Core& core, const aws::CallContext& co
 Awaitable<aws::ApiResult<wire::TagResource::Response>> tag_resource(Core& core, const aws::CallContext& context,
                                                                     wire::TagResourceRequest request) {
   TagEdit edit = [tags = request.Tags.value_or(Pairs())](std::optional<Pairs>& present) -> aws::ApiResult<void> {
-    auto out = present.value_or(Pairs());
-    for (const auto& [name, value] : tags) {
-      std::erase_if(out, [&](const auto& one) { return one.first == name; });
-      out.emplace_back(name, value);
-    }
-    present = out;
+    services::add_tags(present, tags);
     return check_tags(present);
   };
   auto edited = co_await edit_tags(core, context, request.ResourceArn.value_or(""), std::move(edit));
@@ -85,8 +81,7 @@ Awaitable<aws::ApiResult<wire::UntagResource::Response>> untag_resource(Core& co
                                                                         wire::UntagResourceRequest request) {
   const auto keys = request.TagKeys.value_or(std::vector<std::string>());
   TagEdit edit = [keys](std::optional<Pairs>& present) -> aws::ApiResult<void> {
-    if (!present) return {};
-    std::erase_if(*present, [&](const auto& one) { return std::ranges::find(keys, one.first) != keys.end(); });
+    services::remove_tags(present, keys);
     return {};
   };
   auto edited = co_await edit_tags(core, context, request.ResourceArn.value_or(""), std::move(edit));
@@ -124,10 +119,7 @@ Awaitable<aws::ApiResult<wire::GetTagsResponse>> get_tags(Core& core, const aws:
 aws::ApiResult<void> check_tags(const std::optional<Pairs>& tags) {
   if (!tags) return {};
   if (tags->size() > kMostTags) return refuse_limit("TagsPerResource", kMostTags);
-  for (const auto& [name, value] : *tags) {
-    if (name.empty() || name.size() > 128 || value.size() > 256 || name.starts_with("aws:"))
-      return refuse_input(fmt::format("Invalid tag {}", name));
-  }
+  if (const auto bad = services::bad_tag(*tags)) return refuse_input(fmt::format("Invalid tag {}", *bad));
   return {};
 }
 
