@@ -3,6 +3,8 @@
 The server says its port on a control descriptor. After each module the log must hold no error and nothing of the server may be left.
 """
 
+import contextlib
+import http.client
 import io
 import json
 import os
@@ -165,6 +167,22 @@ def invoke(lambda_client):
             return response, text
 
     return call
+
+
+class Answer:
+    def __init__(self, response):
+        self.status, self.headers, self.body = response.status, response.headers, response.read()
+
+    def json(self):
+        return json.loads(self.body)
+
+
+def send_http(server, host, path="/", method="GET", body=None, headers=None):
+    """A plain request to the server under a name of its own, whatever the machine's resolver knows."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+    with contextlib.closing(connection):
+        connection.request(method, path, body=body, headers={"Host": host, **(headers or {})})
+        return Answer(connection.getresponse())
 
 
 def wait_until(condition, seconds=30.0, what="the condition"):

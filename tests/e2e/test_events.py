@@ -5,7 +5,6 @@ import http.server
 import json
 import subprocess
 import threading
-import time
 import uuid
 
 import botocore.exceptions
@@ -147,9 +146,9 @@ def test_a_bus_of_its_own_and_a_bus_as_target(server, events, tools, rule, targe
     assert events.list_tags_for_resource(ResourceARN=arn)["Tags"] == [{"Key": "team", "Value": "a"}]
 
 
-def advance(server, tools, time):
+def advance(server, tools, duration):
     """Moves the time of a server with a test clock."""
-    done = subprocess.run([str(tools.binary), "clock", "advance", time, "--endpoint", server.endpoint], capture_output=True, text=True, timeout=60,
+    done = subprocess.run([str(tools.binary), "clock", "advance", duration, "--endpoint", server.endpoint], capture_output=True, text=True, timeout=60,
                           env={**server.env, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"})
     assert done.returncode == 0, done.stderr + done.stdout
 

@@ -1,7 +1,5 @@
 """examples/http-api: an order with every right arrives in the queue; without any one of them it is refused."""
 
-import contextlib
-import http.client
 import http.server
 import json
 import pathlib
@@ -11,6 +9,8 @@ import time
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
+
+from conftest import send_http
 
 EXAMPLE = pathlib.Path(__file__).resolve().parents[2] / "examples" / "http-api"
 ACCOUNT = "000000000000"
@@ -64,11 +64,8 @@ def test_every_right_is_needed(server, lambda_client, make_function, issuer):
     gateway.create_stage(ApiId=api, StageName="$default", AutoDeploy=True)
 
     def order(token):
-        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
-        with contextlib.closing(connection):
-            headers = {"Host": f"{api}.execute-api.localhost", **({"Authorization": "Bearer " + token} if token else {})}
-            connection.request("POST", "/orders", body='{"items": ["tea"]}', headers=headers)
-            return connection.getresponse().status
+        headers = {"Authorization": "Bearer " + token} if token else None
+        return send_http(server, f"{api}.execute-api.localhost", "/orders", "POST", '{"items": ["tea"]}', headers).status
 
     def permit():
         lambda_client.add_permission(FunctionName="orders", StatementId="api", Action="lambda:InvokeFunction",

@@ -10,6 +10,8 @@ import threading
 import botocore.exceptions
 import pytest
 
+from conftest import send_http
+
 ACCOUNT = "000000000000"
 ECHO = """
 import json
@@ -31,23 +33,10 @@ def handler(event, context):
 """
 
 
-class Answer:
-    def __init__(self, response):
-        self.status, self.headers, self.body = response.status, response.headers, response.read()
-
-    def json(self):
-        return json.loads(self.body)
-
-
 @pytest.fixture(scope="module")
 def call(server):
-    """An HTTP request to an API's address; the host is resolved to the server, whatever the machine's resolver knows."""
-
     def send(host, method="GET", path="/", body=None, headers=None):
-        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
-        with contextlib.closing(connection):
-            connection.request(method, path, body=body, headers={"Host": host, **(headers or {})})
-            return Answer(connection.getresponse())
+        return send_http(server, host, path, method, body, headers)
 
     return send
 

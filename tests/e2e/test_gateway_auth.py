@@ -16,6 +16,8 @@ import botocore.credentials
 import botocore.exceptions
 import jwt
 import pytest
+
+from conftest import send_http
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 ACCOUNT = "000000000000"
@@ -91,12 +93,8 @@ def issuer():
 @pytest.fixture(scope="module")
 def call(server):
     def send(host, path="/", method="GET", headers=None, body=None):
-        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
-        with contextlib.closing(connection):
-            connection.request(method, path, body=body, headers={"Host": host, **(headers or {})})
-            response = connection.getresponse()
-            text = response.read()
-            return response.status, json.loads(text) if text else None, response.headers
+        answer = send_http(server, host, path, method, body, headers)
+        return answer.status, answer.json() if answer.body else None, answer.headers
 
     return send
 

@@ -236,7 +236,6 @@ def handler(event, context):
 def sdk_package(source):
     """The function and the parts of boto3 that it needs, out of this Python's own packages."""
     import boto3
-    import botocore
     import pathlib
     site = pathlib.Path(boto3.__file__).parents[1]
     data = ("lambda", "sts", "endpoints.json", "partitions.json", "sdk-default-configuration.json", "_retry.json")

@@ -10,6 +10,8 @@ import botocore.credentials
 import botocore.exceptions
 import pytest
 
+from conftest import send_http
+
 ACCOUNT = "000000000000"
 ECHO = """
 import json, base64
@@ -37,22 +39,10 @@ def handler(event, context):
 """
 
 
-class Answer:
-    def __init__(self, response):
-        self.status, self.headers, self.body = response.status, response.headers, response.read()
-
-    def json(self):
-        return json.loads(self.body)
-
-
 @pytest.fixture(scope="module")
 def call(server):
     def send(api, path="/", method="GET", body=None, headers=None):
-        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
-        with contextlib.closing(connection):
-            host = api + ".execute-api.us-east-1.localhost"
-            connection.request(method, path, body=body, headers={"Host": host, **(headers or {})})
-            return Answer(connection.getresponse())
+        return send_http(server, api + ".execute-api.us-east-1.localhost", path, method, body, headers)
 
     return send
 

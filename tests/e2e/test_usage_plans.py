@@ -1,12 +1,12 @@
 """API keys and usage plans: keys that open stages, throttles, quotas that survive a restart, keys that are never in clear on the disk."""
 
-import contextlib
 import datetime
-import http.client
 import json
 
 import botocore.exceptions
 import pytest
+
+from conftest import send_http
 
 ACCOUNT = "000000000000"
 VALUE = "a-key-of-at-least-twenty-characters"
@@ -30,11 +30,8 @@ def made_on(server):
 
 
 def ask(server, api, path="/Prod/closed", method="GET", key=None):
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
-    with contextlib.closing(connection):
-        connection.request(method, path, headers={"Host": api + ".execute-api.localhost", **({"x-api-key": key} if key else {})})
-        response = connection.getresponse()
-        return response.status, json.loads(response.read()), response.headers
+    answer = send_http(server, api + ".execute-api.localhost", path, method, headers={"x-api-key": key} if key else None)
+    return answer.status, answer.json(), answer.headers
 
 
 def refused(call):
