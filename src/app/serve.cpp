@@ -343,7 +343,7 @@ Awaitable<Result<void>> World::load_services() {
   if (loaded) loaded = co_await sns_->load();
   if (loaded) loaded = co_await http_apis_->load();
   if (loaded) loaded = co_await secrets_->load();
-  if (loaded) loaded = co_await events_->show_secrets();
+  if (loaded) co_await events_->show_secrets();
   if (loaded) loaded = co_await delivery_->start();
   if (loaded) events_->start(reactors_->at(0));
   if (loaded) lambda_->start_mappings();

@@ -41,6 +41,12 @@ struct Delivery::Impl {
     SteadyTime give_up_at;  // not renewed beyond this
   };
 
+  // What goes into lanes by one durable write, and which of them then have something to do after which delay.
+  struct Batch {
+    std::vector<store::Queue::Fanout> messages;
+    std::vector<std::pair<Lane*, std::chrono::microseconds>> touched;
+  };
+
   // --- lanes.cpp: bookkeeping. Those that say so are called with the mutex held.
   Lane& lane_of(const std::string& target, const std::string& via);  // made where it is missing
   void want_turn(Lane& lane);                                        // with the mutex held
@@ -48,7 +54,9 @@ struct Delivery::Impl {
   Turn next_turn();
   void attempt_ended(Lane& lane);
   Awaitable<Result<void>> configure(Lane& lane);
+  Awaitable<Result<void>> add_to_lane(Request request, Batch& batch);
   Awaitable<Result<void>> submit_all(std::vector<Request> requests);
+  void want_turns(const Batch& batch);
   Awaitable<Result<void>> take_up();
 
   // --- engine.cpp

@@ -1,6 +1,9 @@
 // Which lanes there are, whose turn it is, and how events come into them.
 #include <fmt/core.h>
 
+#include <algorithm>
+#include <iterator>
+
 #include "base/ids.h"
 #include "base/log.h"
 #include "delivery/engine.h"
@@ -100,46 +103,75 @@ Awaitable<Result<void>> Delivery::Impl::configure(Lane& lane) {
   co_return done;
 }
 
+Awaitable<Result<void>> Delivery::Impl::add_to_lane(Request request, Batch& batch) {
+  targets.shorten(request);
+  auto& lane = lane_of(request.target_arn, request.via);
+  auto configured = co_await configure(lane);
+  if (!configured) co_return configured;
+  batch.touched.emplace_back(&lane, request.delay);
+  Parcel parcel;
+  parcel.target = std::move(request.target_arn);
+  parcel.via = std::move(request.via);
+  parcel.event = std::move(request.event);
+  parcel.policy = std::move(request.policy);
+  parcel.policy.max_age = std::min(parcel.policy.max_age, kLongestAge);
+  auto& out = batch.messages.emplace_back();
+  out.queue = lane.queue();
+  out.message.id = uuid4();
+  out.message.body = to_text(parcel);
+  if (lane.ordered) out.message.group = parcel.event.group_id;
+  out.message.dedupe_id = std::move(request.dedupe_key);
+  out.message.delay = request.delay;
+  co_return Result<void>();
+}
+
 Awaitable<Result<void>> Delivery::Impl::submit_all(std::vector<Request> requests) {
-  std::vector<store::Queue::Fanout> messages;
-  std::vector<std::pair<Lane*, std::chrono::microseconds>> touched;
-  messages.reserve(requests.size());
-  touched.reserve(requests.size());
+  Batch batch;
+  std::vector<Request> direct;  // those that are written where they are taken
+  std::vector<store::Queue::Fanout> placed;
   for (auto& request : requests) {
     if (request.target_arn.empty() || request.target_arn.size() > kMaxTargetBytes) {
       co_return fail(ErrorCode::kInvalid, fmt::format("a delivery's target has 1 to {} bytes", kMaxTargetBytes));
     }
     if (request.event.id.empty()) request.event.id = uuid4();
-    if (auto placed = targets.placed(request)) {
-      if (metrics != nullptr) metrics->record_delivery(parse_arn(request.target_arn)->service, "delivered");
-      messages.push_back(std::move(*placed));
+    if (auto place = targets.placed(request)) {
+      placed.push_back(std::move(*place));
+      direct.push_back(std::move(request));
       continue;
     }
-    targets.shorten(request);
-    auto& lane = lane_of(request.target_arn, request.via);
-    auto configured = co_await configure(lane);
-    if (!configured) co_return configured;
-    touched.emplace_back(&lane, request.delay);
-    Parcel parcel;
-    parcel.target = std::move(request.target_arn);
-    parcel.via = std::move(request.via);
-    parcel.event = std::move(request.event);
-    parcel.policy = std::move(request.policy);
-    parcel.policy.max_age = std::min(parcel.policy.max_age, kLongestAge);
-    auto& out = messages.emplace_back();
-    out.queue = lane.queue();
-    out.message.id = uuid4();
-    out.message.body = to_text(parcel);
-    if (lane.ordered) out.message.group = parcel.event.group_id;
-    out.message.dedupe_id = std::move(request.dedupe_key);
-    out.message.delay = request.delay;
+    auto added = co_await add_to_lane(std::move(request), batch);
+    if (!added) co_return added;
   }
-  if (messages.empty()) co_return Result<void>();
-  auto published = co_await queue.publish_to_many(std::move(messages));
-  if (!published) co_return published;
+  if (!placed.empty()) {
+    auto all = batch.messages;
+    std::ranges::move(placed, std::back_inserter(all));
+    auto published = co_await queue.publish_to_many(std::move(all));
+    const bool gone = !published && published.error().code == ErrorCode::kNotFound;
+    if (!published && !gone) co_return published;
+    if (published) {
+      for (const auto& request : direct) {
+        if (metrics != nullptr) metrics->record_delivery(parse_arn(request.target_arn)->service, "delivered");
+      }
+      want_turns(batch);
+      co_return published;
+    }
+    // A queue has been removed meanwhile, which is its own events' trouble and nobody else's: all take the ordinary
+    // way.
+    for (auto& request : direct) {
+      auto added = co_await add_to_lane(std::move(request), batch);
+      if (!added) co_return added;
+    }
+  }
+  if (batch.messages.empty()) co_return Result<void>();
+  auto published = co_await queue.publish_to_many(std::move(batch.messages));
+  if (published) want_turns(batch);
+  co_return published;
+}
+
+void Delivery::Impl::want_turns(const Batch& batch) {
   const std::lock_guard lock(mutex);
   const auto now = clock.steady_now();
-  for (const auto& [lane, delay] : touched) {
+  for (const auto& [lane, delay] : batch.touched) {
     if (delay <= std::chrono::microseconds::zero()) {
       want_turn(*lane);
     } else {
@@ -147,7 +179,6 @@ Awaitable<Result<void>> Delivery::Impl::submit_all(std::vector<Request> requests
       look_at(*lane, now + delay);
     }
   }
-  co_return Result<void>();
 }
 
 Awaitable<Result<void>> Delivery::Impl::take_up() {

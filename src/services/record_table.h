@@ -5,7 +5,7 @@
 //              record is read and the edit runs again on it. After each replacement the hook is called with the key;
 //              hooks of one key may come late or twice, so a hook looks the record up instead of being handed it.
 // Concurrency. Any reactor. One mutex guards the map; it is never held across co_await, nor while the hook runs.
-// Limits.      An edit is tried kAttempts times against concurrent writers, then kConflict.
+// Limits.      An edit is tried kAttempts times against concurrent writers, then kThrottled.
 // Recovery.    load() reads everything; a record that cannot be read stops the start.
 //
 // A Record has: static constexpr std::string_view kPrefix; std::string key() const; json::object document() const;
@@ -29,12 +29,15 @@
 #include "base/async.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "services/operation.h"
 #include "store/key_value.h"
 
 namespace mayfly::services {
 
-// A failure of the store: 500; the cause goes to the server's log and not to the client.
+// A failure of the store: 500, or 429 where it has too much to do; the cause goes to the server's log and not to the
+// client.
 [[nodiscard]] inline std::unexpected<aws::ApiError> refuse_internal(const Error& error) {
+  if (error.code == ErrorCode::kThrottled) return refuse(aws::common_errors::ThrottlingException, "Rate exceeded");
   log(Level::kError, "a control-plane operation failed",
       {{"code", to_string(error.code)}, {"error", error.message}, {"hint", error.hint}});
   aws::ApiError out;
@@ -119,7 +122,7 @@ class RecordTable {
       if (!refreshed) co_return refuse_internal(refreshed.error());
     }
     co_return refuse_internal(
-        Error{.code = ErrorCode::kConflict, .message = key + " is changed too often", .hint = {}});
+        Error{.code = ErrorCode::kThrottled, .message = key + " is changed too often", .hint = {}});
   }
 
   // What was there; null where there was none.
@@ -137,7 +140,7 @@ class RecordTable {
       auto refreshed = co_await refresh(key);
       if (!refreshed) co_return std::unexpected(std::move(refreshed.error()));
     }
-    co_return fail(ErrorCode::kConflict, key + " is changed too often");
+    co_return fail(ErrorCode::kThrottled, key + " is changed too often");
   }
 
  private:

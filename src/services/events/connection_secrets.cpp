@@ -58,10 +58,22 @@ std::string secret_value(const ConnectionRecord& connection) {
   return to_json(out);
 }
 
-Awaitable<Result<void>> show_secret(Core& core, const ConnectionRecord& connection) {
-  const bool none = connection.parameters.empty() || vault::locked(json::value(connection.parameters)).has_value();
-  if (none || !core.settings.secrets.put) co_return Result<void>();
-  co_return co_await core.settings.secrets.put(connection.secret_arn(), secret_value(connection));
+Awaitable<Result<void>> sync_secret(Core& core, std::string key, std::string arn) {
+  const auto& secrets = core.settings.secrets;
+  if (!secrets.put || !secrets.remove) co_return Result<void>();
+  for (;;) {
+    const auto connection = core.connections.find(key);
+    if (!connection || connection->secret_arn() != arn || connection->parameters.empty()) {
+      auto removed = co_await secrets.remove(arn);
+      if (!removed) co_return removed;
+    } else if (!vault::locked(json::value(connection->parameters))) {
+      auto value = secret_value(*connection);
+      auto put = co_await secrets.put(arn, std::move(value));
+      if (!put) co_return put;
+    }
+    // Where the record changed meanwhile, the two writes may have passed each other.
+    if (core.connections.find(key) == connection) co_return Result<void>();
+  }
 }
 
 }  // namespace mayfly::events

@@ -24,11 +24,6 @@ aws::ApiResult<void> check_private(const auto& request) {
   return {};
 }
 
-Awaitable<Result<void>> hide_secret(Core& core, const ConnectionRecord& connection) {
-  if (!core.settings.secrets.remove) co_return Result<void>();
-  co_return co_await core.settings.secrets.remove(connection.secret_arn());
-}
-
 // A connection that needs a token first is authorized when it is first used.
 std::string first_state(const std::string& authorization_type) {
   return authorization_type == "OAUTH_CLIENT_CREDENTIALS" ? "AUTHORIZING" : "AUTHORIZED";
@@ -66,7 +61,7 @@ Awaitable<aws::ApiResult<wire::CreateConnectionResponse>> create_connection(Core
   if (!created && created.error().code == ErrorCode::kExists)
     co_return refuse(wire::errors::ResourceAlreadyExistsException, fmt::format("Connection {} already exists.", name));
   if (!created) co_return refuse_internal(created.error());
-  auto shown = co_await show_secret(core, **created);
+  auto shown = co_await sync_secret(core, (*created)->key(), (*created)->secret_arn());
   if (!shown) {
     // A repeated request begins anew.
     [[maybe_unused]] const auto undone = co_await core.connections.erase((*created)->key());
@@ -146,7 +141,7 @@ Awaitable<aws::ApiResult<wire::UpdateConnectionResponse>> update_connection(Core
   auto key = place_key(ConnectionRecord::kPrefix, core.place(context), name);
   auto changed = co_await core.connections.change(std::move(key), std::move(missing), std::move(edit));
   if (!changed) co_return std::unexpected(std::move(changed.error()));
-  auto shown = co_await show_secret(core, **changed);
+  auto shown = co_await sync_secret(core, (*changed)->key(), (*changed)->secret_arn());
   if (!shown) co_return refuse_internal(shown.error());
   auto response = response_of<wire::UpdateConnectionResponse>(**changed);
   response.LastAuthorizedTime = (*changed)->authorized;
@@ -166,7 +161,7 @@ Awaitable<aws::ApiResult<wire::DeauthorizeConnectionResponse>> deauthorize_conne
   auto key = place_key(ConnectionRecord::kPrefix, core.place(context), name);
   auto changed = co_await core.connections.change(std::move(key), std::move(missing), std::move(edit));
   if (!changed) co_return std::unexpected(std::move(changed.error()));
-  auto hidden = co_await hide_secret(core, **changed);
+  auto hidden = co_await sync_secret(core, (*changed)->key(), (*changed)->secret_arn());
   if (!hidden) co_return refuse_internal(hidden.error());
   auto response = response_of<wire::DeauthorizeConnectionResponse>(**changed);
   response.LastAuthorizedTime = (*changed)->authorized;
@@ -185,10 +180,16 @@ Awaitable<aws::ApiResult<wire::DeleteConnectionResponse>> delete_connection(Core
       co_return refuse_validation(fmt::format("Connection {} is used by API destination {}.", name, destination->name));
   }
   // The secret first: a crash in between leaves a connection, which makes it again at the start.
-  auto hidden = co_await hide_secret(core, *connection);
-  if (!hidden) co_return refuse_internal(hidden.error());
+  const auto arn = connection->secret_arn();
+  if (core.settings.secrets.remove) {
+    auto hidden = co_await core.settings.secrets.remove(arn);
+    if (!hidden) co_return refuse_internal(hidden.error());
+  }
   auto erased = co_await core.connections.erase(key);
   if (!erased) co_return refuse_internal(erased.error());
+  // An update that came in between may have shown it again.
+  auto synced = co_await sync_secret(core, key, arn);
+  if (!synced) co_return refuse_internal(synced.error());
   auto response = response_of<wire::DeleteConnectionResponse>(*connection);
   response.ConnectionState = "DELETING";
   response.LastAuthorizedTime = connection->authorized;

@@ -5,10 +5,7 @@
 namespace mayfly::events {
 
 aws::ApiError error_of(const aws::ErrorModel& model, std::string message) {
-  aws::ApiError error;
-  error.model = &model;
-  error.message = std::move(message);
-  return error;
+  return services::refuse(model, std::move(message)).error();
 }
 
 std::unexpected<aws::ApiError> refuse_validation(std::string message) {

@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include "base/log.h"
 #include "services/events/cloud_events.h"
 #include "services/events/core.h"
 #include "services/events/fan_out.h"
@@ -97,13 +98,15 @@ Events::~Events() = default;
 
 aws::Service& Events::service() { return impl_->service; }
 
-Awaitable<Result<void>> Events::show_secrets() {
+Awaitable<void> Events::show_secrets() {
   auto& core = impl_->core;
   for (const auto& connection : core.connections.list(std::string(ConnectionRecord::kPrefix))) {
-    auto shown = co_await show_secret(core, *connection);
-    if (!shown) co_return shown;
+    auto shown = co_await sync_secret(core, connection->key(), connection->secret_arn());
+    if (shown) continue;
+    // One user's secret is no reason for the server not to start.
+    log(Level::kWarn, "the secret of a connection is not shown",
+        {{"connection", connection->arn()}, {"error", shown.error().message}});
   }
-  co_return Result<void>();
 }
 
 bool Events::is_settled(SystemTime now) const {

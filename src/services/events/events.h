@@ -60,8 +60,8 @@ class Events {
 
   Awaitable<Result<void>> load();
   // Makes the secrets of connections what they should be: after a crash between the two, and for connections that are
-  // older than they. After load(), when secrets can be written.
-  Awaitable<Result<void>> show_secrets();
+  // older than they. What fails is logged. After load(), when secrets can be written.
+  Awaitable<void> show_secrets();
   // Starts the timetable and the replays that were under way; after delivery has started.
   void start(Reactor& reactor);
   Awaitable<void> stop();

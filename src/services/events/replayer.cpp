@@ -40,11 +40,12 @@ Awaitable<void> Replayer::stop() {
 
 void Replayer::begin(const std::string& key) {
   if (reactor_ == nullptr) return;
+  const SteadyTime first = clock_.steady_now() + kBefore;
   {
     const std::lock_guard lock(mutex_);
-    running_[key] = clock_.steady_now() + kBefore;
+    running_[key] = first;
   }
-  scope_.spawn(*reactor_, "replay", [this, key] { return run(key); });
+  scope_.spawn(*reactor_, "replay", [this, key, first] { return run(key, first); });
 }
 
 bool Replayer::is_settled() const {
@@ -69,19 +70,14 @@ Awaitable<void> Replayer::sweep_for_ever() {
   }
 }
 
-Awaitable<void> Replayer::run(std::string key) {
+Awaitable<void> Replayer::run(std::string key, SteadyTime first) {
+  co_await stopping_.wait_until(clock_, first);
   co_await put_all(key);
   const std::lock_guard lock(mutex_);
   running_.erase(key);
 }
 
 Awaitable<void> Replayer::put_all(std::string key) {
-  SteadyTime first = kNoDeadline;
-  {
-    const std::lock_guard lock(mutex_);
-    first = running_[key];
-  }
-  co_await wait_until(key, first);
   while (!scope_.stopping()) {
     const auto replay = replays_.find(key);
     if (!replay || is_over(*replay)) co_return;

@@ -36,7 +36,7 @@ class Replayer {
   [[nodiscard]] bool is_settled() const;
 
  private:
-  Awaitable<void> run(std::string key);
+  Awaitable<void> run(std::string key, SteadyTime first);
   Awaitable<void> put_all(std::string key);
   Awaitable<void> wait_until(std::string key, SteadyTime when);  // no longer than to the stop
   Awaitable<bool> put_batch(ReplayPtr replay);                   // false: it is over

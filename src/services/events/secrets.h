@@ -14,8 +14,8 @@ aws::ApiResult<void> check_parameters(const std::string& authorization_type,
 wire::ConnectionAuthResponseParameters shown_parameters(const ConnectionRecord& connection);
 // What a connection's secret holds, in the service's form.
 std::string secret_value(const ConnectionRecord& connection);
-// Puts that where secrets are read; nothing where the connection has no credentials (it is deauthorized, or they cannot
-// be decrypted now).
-Awaitable<Result<void>> show_secret(Core& core, const ConnectionRecord& connection);
+// Makes the secret `arn` what the newest record of `key` says: shown with the connection's credentials, left alone
+// where they cannot be decrypted now, removed where there are none, or no connection that it is of.
+Awaitable<Result<void>> sync_secret(Core& core, std::string key, std::string arn);
 
 }  // namespace mayfly::events

@@ -39,33 +39,13 @@ std::unexpected<aws::ApiError> refuse_used_token(const std::string& token, const
                             token, secret.arn()));
 }
 
-// Adds a version, or fills the empty one that a rotation has made for it; then moves the stages.
-aws::ApiResult<void> put_version(Secret& secret, const Version& version, const std::vector<std::string>& stages) {
-  if (auto* present = secret.version(version.id)) {
-    if (present->kind != ValueKind::kNone) return refuse_used_token(version.id, secret);
-    present->kind = version.kind;
-    present->sealed = version.sealed;
-  } else {
-    secret.versions.push_back(version);
-  }
-  const bool first = secret.staged(kCurrent) == nullptr;
-  if (first) secret.move_stage(kCurrent, version.id);
-  for (const auto& stage : stages) secret.move_stage(stage, version.id);
-  if (secret.version(version.id)->stages.size() > kMostStages) {
-    return refuse(wire::errors::LimitExceededException,
-                  fmt::format("A version can have at most {} staging labels.", kMostStages));
-  }
-  secret.forget_old_versions();
-  secret.changed = version.created;
-  return {};
-}
-
 Awaitable<aws::ApiResult<wire::CreateSecretResponse>> create_secret(Core& core, const aws::CallContext& context,
                                                                     wire::CreateSecretRequest request) {
   Secret secret;
   secret.place = core.place(context);
   secret.name = request.Name.value_or("");
   if (auto valid = check_name(secret.name); !valid) co_return std::unexpected(std::move(valid.error()));
+  if (is_of_a_service(secret.name)) co_return refuse_parameter("Names that begin so are for secrets of services.");
   if (auto valid = check_key(request.KmsKeyId); !valid) co_return std::unexpected(std::move(valid.error()));
   if (request.AddReplicaRegions && !request.AddReplicaRegions->empty())
     co_return refuse_unsupported("AddReplicaRegions");
@@ -190,6 +170,26 @@ bool same_value(const Core& core, const Secret& secret, const Version& version, 
   if (version.kind != value.kind) return false;
   const auto opened = core.vault.open(secret.context(version.id), version.sealed);
   return opened && constant_time_equal(opened->view(), value.bytes);
+}
+
+aws::ApiResult<void> put_version(Secret& secret, const Version& version, const std::vector<std::string>& stages) {
+  if (auto* present = secret.version(version.id)) {
+    if (present->kind != ValueKind::kNone) return refuse_used_token(version.id, secret);
+    present->kind = version.kind;
+    present->sealed = version.sealed;
+  } else {
+    secret.versions.push_back(version);
+  }
+  const bool first = secret.staged(kCurrent) == nullptr;
+  if (first) secret.move_stage(kCurrent, version.id);
+  for (const auto& stage : stages) secret.move_stage(stage, version.id);
+  if (secret.version(version.id)->stages.size() > kMostStages) {
+    return refuse(wire::errors::LimitExceededException,
+                  fmt::format("A version can have at most {} staging labels.", kMostStages));
+  }
+  secret.forget_old_versions();
+  secret.changed = version.created;
+  return {};
 }
 
 Version make_version(const Core& core, const Secret& secret, std::string id, const NewValue& value) {

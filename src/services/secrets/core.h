@@ -64,9 +64,17 @@ aws::ApiError secret_missing();
 aws::ApiError marked_for_deletion();
 // Of a change that only the owning service makes; nothing where a secret has none.
 aws::ApiResult<void> check_not_owned(const Secret& secret);
+// "events!connection/..": such names are not for users, who could stand in a service's way with them.
+bool is_of_a_service(std::string_view name);
 
 // --- names.cpp
 aws::ApiResult<void> check_name(std::string_view name);
+// Region, account and name of "arn:aws:secretsmanager:<region>:<account>:secret:<name>".
+struct NamedByArn {
+  Place place;
+  std::string_view name;
+};
+std::optional<NamedByArn> parse_arn(std::string_view arn);
 // A name, an ARN, or an ARN without its last six characters. Null where there is none.
 SecretPtr find_named(const Core& core, const Place& place, std::string_view secret_id);
 // The same for a request: ValidationException for what is no name, ResourceNotFoundException.
@@ -102,6 +110,8 @@ inline std::optional<double> some_time(double seconds) {
 
 // --- changes.cpp
 Version make_version(const Core& core, const Secret& secret, std::string id, const NewValue& value);
+// Adds a version, or fills the empty one that a rotation has made for it; then moves the stages.
+aws::ApiResult<void> put_version(Secret& secret, const Version& version, const std::vector<std::string>& stages);
 bool same_value(const Core& core, const Secret& secret, const Version& version, const NewValue& value);
 
 // --- owned.cpp: as Secrets::put_owned and remove_owned.

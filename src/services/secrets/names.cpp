@@ -17,11 +17,8 @@ constexpr std::size_t kMostBytes = 65'536;
 
 bool is_arn(std::string_view text) { return text.starts_with("arn:"); }
 
-// Region, account and name of "arn:aws:secretsmanager:<region>:<account>:secret:<name>".
-struct NamedByArn {
-  Place place;
-  std::string_view name;
-};
+}  // namespace
+
 std::optional<NamedByArn> parse_arn(std::string_view arn) {
   constexpr std::string_view kStart = "arn:aws:secretsmanager:";
   if (!arn.starts_with(kStart)) return std::nullopt;
@@ -38,8 +35,6 @@ std::optional<NamedByArn> parse_arn(std::string_view arn) {
   out.name.remove_prefix(std::string_view("secret:").size());
   return out;
 }
-
-}  // namespace
 
 double Core::now() const { return epoch_seconds(clock.now()); }
 
@@ -80,6 +75,8 @@ aws::ApiResult<void> check_name(std::string_view name) {
                 "Invalid name. Must be a valid name containing alphanumeric characters, or any of the following: "
                 "-/_+=.@!");
 }
+
+bool is_of_a_service(std::string_view name) { return name.starts_with("events!"); }
 
 SecretPtr find_named(const Core& core, const Place& place, std::string_view secret_id) {
   if (!is_arn(secret_id)) return core.secrets.find(secret_key(place, secret_id));

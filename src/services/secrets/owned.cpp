@@ -7,20 +7,13 @@ namespace {
 
 // "arn:aws:secretsmanager:<region>:<account>:secret:<name>-<suffix>"
 std::optional<Secret> named_by(std::string_view arn) {
-  constexpr std::size_t kHead = 6;  // parts before the name
   constexpr std::size_t kRandom = 6;
-  std::vector<std::string> parts;
-  for (std::size_t i = 0; i < kHead; ++i) {
-    const auto colon = arn.find(':');
-    if (colon == std::string_view::npos) return std::nullopt;
-    parts.emplace_back(arn.substr(0, colon));
-    arn.remove_prefix(colon + 1);
-  }
-  if (arn.size() < kRandom + 2) return std::nullopt;
+  const auto named = parse_arn(arn);
+  if (!named || named->name.size() < kRandom + 2) return std::nullopt;
   Secret out;
-  out.place = {.account = parts[4], .region = parts[3]};
-  out.name = arn.substr(0, arn.size() - kRandom - 1);
-  out.suffix = arn.substr(arn.size() - kRandom);
+  out.place = named->place;
+  out.name = named->name.substr(0, named->name.size() - kRandom - 1);
+  out.suffix = named->name.substr(named->name.size() - kRandom);
   return out;
 }
 
@@ -33,28 +26,21 @@ Awaitable<Result<void>> put_owned(Core& core, std::string owner, std::string arn
   NewValue given;
   given.kind = ValueKind::kText;
   given.bytes = std::move(value);
-  auto version = make_version(core, *secret, uuid4(), given);
-  version.stages.emplace_back(kCurrent);
   const auto present = core.secrets.find(key);
+  if (present && present->owner != owner) co_return fail(ErrorCode::kExists, arn + " is a secret of somebody else");
+  const auto* current = present ? present->staged(kCurrent) : nullptr;
+  if (current != nullptr && same_value(core, *present, *current, given)) co_return Result<void>();
+  const auto version = make_version(core, *secret, uuid4(), given);
   if (!present) {
     secret->owner = std::move(owner);
-    secret->created = secret->changed = core.now();
-    secret->versions.push_back(std::move(version));
+    secret->created = version.created;
+    auto put = put_version(*secret, version, {});
+    if (!put) co_return fail(ErrorCode::kInvalid, put.error().message);
     auto created = co_await core.secrets.create(std::move(*secret));
     if (!created) co_return std::unexpected(std::move(created.error()));
     co_return Result<void>();
   }
-  if (present->owner != owner) co_return fail(ErrorCode::kExists, arn + " is a secret of somebody else");
-  const auto* current = present->staged(kCurrent);
-  if (current != nullptr && same_value(core, *present, *current, given)) co_return Result<void>();
-  version.stages.clear();
-  Edit edit = [version](Secret& record) -> aws::ApiResult<void> {
-    record.versions.push_back(version);
-    record.move_stage(kCurrent, version.id);
-    record.forget_old_versions();
-    record.changed = version.created;
-    return {};
-  };
+  Edit edit = [version](Secret& record) { return put_version(record, version, {std::string(kCurrent)}); };
   auto changed = co_await core.secrets.change(key, secret_missing(), std::move(edit));
   if (!changed) co_return fail(ErrorCode::kIo, changed.error().message);
   co_return Result<void>();

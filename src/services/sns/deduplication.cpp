@@ -50,14 +50,22 @@ Awaitable<Result<std::string>> Deduplication::load() {
 
 Awaitable<std::optional<Deduplication::Seen>> Deduplication::claim(std::string key) {
   for (;;) {
+    std::shared_ptr<Signal> ended;
     {
       const std::lock_guard lock(mutex_);
       const auto found = slots_.find(key);
       if (found != slots_.end() && found->second.until > clock_.now()) co_return found->second.seen;
-      if (claimed_.insert(key).second) co_return std::optional<Seen>();
+      auto& claim = claimed_[key];
+      if (!claim) {
+        claim = std::make_shared<Signal>();
+        co_return std::optional<Seen>();
+      }
+      ended = claim;
     }
-    // As long as the other publish takes, which has bounds of its own.
-    co_await released_.wait_until(kNoDeadline);
+    // As long as the other publish takes, which has bounds of its own. Its end is remembered by the signal, whether
+    // somebody waits already or not, and passed on to the next one who waits for it.
+    co_await ended->wait_until(kNoDeadline);
+    ended->notify();
   }
 }
 
@@ -75,11 +83,15 @@ Awaitable<Result<void>> Deduplication::remember(std::string key, Seen seen) {
 }
 
 void Deduplication::abandon(const std::string& key) {
+  std::shared_ptr<Signal> ended;
   {
     const std::lock_guard lock(mutex_);
-    claimed_.erase(key);
+    const auto claim = claimed_.find(key);
+    if (claim == claimed_.end()) return;
+    ended = std::move(claim->second);
+    claimed_.erase(claim);
   }
-  released_.notify_all();
+  ended->notify();
 }
 
 Awaitable<Result<void>> Deduplication::forget(std::string topic) {

@@ -8,9 +8,10 @@
 //              publish that nobody has acknowledged; when it comes again, FIFO queues drop what they have of it.
 #pragma once
 
+#include <map>
+#include <memory>
 #include <mutex>
 #include <optional>
-#include <set>
 #include <string>
 #include <unordered_map>
 
@@ -54,9 +55,8 @@ class Deduplication {
   Clock& clock_;
   std::mutex mutex_;
   std::unordered_map<std::string, Slot> slots_;
-  std::set<std::string> claimed_;
+  std::map<std::string, std::shared_ptr<Signal>> claimed_;  // told when its publish has ended
   SystemTime next_sweep_;
-  Signal released_;
 };
 
 }  // namespace mayfly::sns

@@ -144,18 +144,20 @@ Awaitable<aws::ApiResult<aws::Empty>> delete_topic(Core& core, const aws::CallCo
   if (!key) co_return std::unexpected(std::move(key.error()));
   const auto topic = core.topics.find(*key);
   if (topic != nullptr) {
-    auto erased = co_await core.topics.erase(*key);
-    if (!erased) co_return std::unexpected(std::move(erased.error()));
+    // First what it remembers, so that no topic of its name inherits that: a crash in between costs a topic that was
+    // going anyway its memory.
     if (topic->fifo()) {
       auto forgotten = co_await core.deduplication.forget(*key);
       if (!forgotten) co_return refuse_internal(forgotten.error());
     }
+    auto erased = co_await core.topics.erase(*key);
+    if (!erased) co_return std::unexpected(std::move(erased.error()));
     // Without its topic a subscription gets nothing; a crash in between leaves it for the next topic of that name to
     // find, so load() looks for such.
     for (const auto& subscription : core.subscriptions.with_prefix(subscriptions_prefix(topic->place, topic->name))) {
-      core.throttle.forget(subscription->key());
       auto removed = co_await core.subscriptions.erase(subscription->key());
       if (!removed) co_return std::unexpected(std::move(removed.error()));
+      core.throttle.forget(subscription->key());
     }
   }
   co_return aws::Empty();

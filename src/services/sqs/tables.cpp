@@ -84,6 +84,9 @@ Awaitable<aws::ApiResult<QueuePtr>> Tables::change(Place place, std::string name
   const auto key = queue_key(place, name);
   aws::ApiError missing = refuse_queue().error();
   auto changed = co_await records_.change(key, std::move(missing), std::move(edit));
+  if (!changed && changed.error().model == &aws::common_errors::ThrottlingException) {
+    co_return refuse(wire::errors::RequestThrottled, changed.error().message);
+  }
   if (!changed) co_return changed;
   auto configured = co_await configure(key);
   if (!configured) co_return refuse_store(configured.error());
