@@ -82,17 +82,27 @@ bool Engine::try_begin_preparation() {
 }
 
 void Engine::end_preparation() {
-  std::shared_ptr<FunctionPool> next;
   {
     std::lock_guard lock(preparations_mutex_);
     --preparations_;
-    if (!preparations_waiting_.empty()) {
-      next = std::move(preparations_waiting_.front());
-      preparations_waiting_.pop_front();
-    }
   }
-  // By a message: a long line of pools that find no memory must not become a deep stack.
-  if (next && !stopping) reactors.next().post([next] { next->prepare(); });
+  wake_preparation();
+}
+
+void Engine::wake_preparation() {
+  std::shared_ptr<FunctionPool> next;
+  {
+    std::lock_guard lock(preparations_mutex_);
+    if (stopping || preparations_ >= kMostPreparations || preparations_waiting_.empty()) return;
+    next = std::move(preparations_waiting_.front());
+    preparations_waiting_.pop_front();
+  }
+  // By a message: a long line of pools that find no memory must not become a deep stack. One that wants nothing any
+  // more leaves the place to those behind it.
+  reactors.next().post([self = shared_from_this(), next] {
+    next->prepare();
+    self->wake_preparation();
+  });
 }
 
 bool Engine::reserve_memory(std::uint64_t mb, SteadyTime idle_before) {

@@ -66,6 +66,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   bool begin_preparation(const std::shared_ptr<FunctionPool>& pool);
   bool try_begin_preparation();  // does not wait for a place
   void end_preparation();
+  void wake_preparation();  // of those that wait for a place, the first one, where there is a place
 
   void expect_exit(const sandbox::SandboxId& id, const std::shared_ptr<Instance>& instance);
   void forget_exit(const sandbox::SandboxId& id);

@@ -251,10 +251,9 @@ void Instance::became_ready() {
   if (steady_cpu_milli_) engine_->launcher.limit_cpu(id_, *steady_cpu_milli_);
   refresh_peak();
   if (target_->snap_start) prepare_another();
-  bool retire = false;
-  TicketPtr ticket = pool_->ready(shared_from_this(), retire);
-  cold_ = ticket != nullptr;
-  run_next(std::move(ticket), retire);
+  AfterWork next = pool_->ready(shared_from_this());
+  cold_ = next.ticket != nullptr;
+  run_next(std::move(next));
 }
 
 void Instance::fail_start(const Error& error) {
@@ -485,20 +484,18 @@ void Instance::settle(const TicketPtr& ticket, Outcome outcome) {
   const bool alive = !exit_ && !closing_ && ready_ && outcome.status <= OutcomeStatus::kFunctionError;
   if (alive) {
     refresh_peak();
-    bool retire = false;
-    TicketPtr following = pool_->released(shared_from_this(), retire);
-    run_next(std::move(following), retire);
+    run_next(pool_->released(shared_from_this()));
   }
   ticket->settle(std::move(outcome));
 }
 
-void Instance::run_next(TicketPtr ticket, bool retire) {
-  if (ticket) {
-    deliver(ticket);
-  } else if (retire) {
+void Instance::run_next(AfterWork next) {
+  if (next.ticket) {
+    deliver(next.ticket);
+  } else if (next.retire) {
     close();
   } else {
-    arm_idle_timer();
+    arm_idle_timer(next.idle_until);
     engine_->retry_starved();
   }
 }
@@ -536,10 +533,10 @@ void Instance::run_timer_fired() {
   }
 }
 
-void Instance::arm_idle_timer() {
+void Instance::arm_idle_timer(SteadyTime idle_until) {
   const SteadyTime now = reactor_.steady_now();
   const bool old = now - launched_at_ > engine_->settings.most_age;
-  idle_deadline_ = old ? now : pool_->idle_deadline(shared_from_this());
+  idle_deadline_ = old ? now : idle_until;
   if (idle_timer_ != 0 && idle_timer_at_ <= idle_deadline_) return;
   idle_timer_at_ = idle_deadline_;
   set_timer(idle_timer_, idle_deadline_, &Instance::idle_timer_fired);

@@ -84,9 +84,9 @@ class Instance final : public RuntimePeer, public std::enable_shared_from_this<I
   void mark_delivered();
   void finish(RuntimeAnswer answer);
   void settle(const TicketPtr& ticket, Outcome outcome);
-  void run_next(TicketPtr ticket, bool retire);
+  void run_next(AfterWork next);
   void refresh_peak();
-  void arm_idle_timer();
+  void arm_idle_timer(SteadyTime idle_until);
   void idle_timer_fired();
   void arm_run_timer();
   void run_timer_fired();

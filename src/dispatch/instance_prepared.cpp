@@ -75,11 +75,10 @@ void Instance::become_prepared() {
   write_init_report({});
   if (steady_cpu_milli_) engine_->launcher.limit_cpu(id_, *steady_cpu_milli_);
   refresh_peak();
-  bool retire = false;
-  TicketPtr ticket = pool_->prepared(shared_from_this(), retire);
-  if (ticket) {
-    restore(ticket);
-  } else if (retire) {
+  const AfterWork next = pool_->prepared(shared_from_this());
+  if (next.ticket) {
+    restore(next.ticket);
+  } else if (next.retire) {
     close();
   } else {
     set_timer(idle_timer_, reactor_.steady_now() + kPreparedCheck, &Instance::prepared_timer_fired);

@@ -74,7 +74,9 @@ FunctionPool::Generation& FunctionPool::generation(const std::shared_ptr<const T
   Generation& found = generations_[target->generation];
   if (!found.target) {
     found.target = target;
-    found.pauses = &pauses_[target->version];
+    auto& pauses = pauses_[target->version];
+    if (!pauses) pauses = std::make_shared<Pauses>();
+    found.pauses = pauses;
   }
   return found;
 }
@@ -257,46 +259,47 @@ bool FunctionPool::end_start(Generation& generation, PoolRecord& record) {
   return true;
 }
 
-TicketPtr FunctionPool::serve_or_idle(const InstancePtr& instance, bool& retire) {
+AfterWork FunctionPool::serve_or_idle(const InstancePtr& instance) {
   Generation* gen = find(*instance);
   PoolRecord& record = gen->instances.at(instance);
-  retire = false;
+  AfterWork out;
   if (!gen->waiters.empty()) {
-    TicketPtr ticket = std::move(gen->waiters.front());
+    out.ticket = std::move(gen->waiters.front());
     gen->waiters.pop_front();
     set_state(record, InstanceState::kBusy);
-    return ticket;
+    return out;
   }
   if (gen->draining || engine_.stopping.load()) {
     set_state(record, InstanceState::kDraining);
-    retire = true;
-    return nullptr;
+    out.retire = true;
+    return out;
   }
   set_state(record, InstanceState::kIdle);
   record.idle_since = engine_.clock.steady_now();
   gen->idle.push_back(instance);
   begin_pause(*gen);
-  return nullptr;
+  out.idle_until = idle_deadline(*gen, record);
+  return out;
 }
 
-TicketPtr FunctionPool::ready(const InstancePtr& instance, bool& retire) {
+AfterWork FunctionPool::ready(const InstancePtr& instance) {
   bool place_is_free = false;
-  TicketPtr ticket;
+  AfterWork out;
   {
     std::lock_guard lock(mutex_);
     Generation* gen = find(*instance);
     place_is_free = end_start(*gen, gen->instances.at(instance));
     gen->provision_failed = false;
-    ticket = serve_or_idle(instance, retire);
+    out = serve_or_idle(instance);
   }
   if (place_is_free) engine_.end_preparation();
-  return ticket;
+  return out;
 }
 
-TicketPtr FunctionPool::released(const InstancePtr& instance, bool& retire) {
+AfterWork FunctionPool::released(const InstancePtr& instance) {
   std::lock_guard lock(mutex_);
   ++find(*instance)->instances.at(instance).invocations;
-  return serve_or_idle(instance, retire);
+  return serve_or_idle(instance);
 }
 
 TicketPtr FunctionPool::start_failed(const InstancePtr& instance) {
@@ -368,15 +371,6 @@ void FunctionPool::erase_where_over(const std::string& generation) {
   if (!wanted && gen.instances.empty() && gen.waiters.empty() && gen.starting == 0) generations_.erase(generation);
 }
 
-SteadyTime FunctionPool::idle_since(const InstancePtr& instance) const {
-  std::lock_guard lock(mutex_);
-  const auto gen = generations_.find(instance->target().generation);
-  if (gen == generations_.end()) return SteadyTime::max();
-  const auto record = gen->second.instances.find(instance);
-  if (record == gen->second.instances.end() || record->second.state != InstanceState::kIdle) return SteadyTime::max();
-  return record->second.idle_since;
-}
-
 void FunctionPool::drain(const std::string& version, const std::string& keep_generation) {
   std::vector<InstancePtr> idle;
   {
@@ -388,11 +382,12 @@ void FunctionPool::drain(const std::string& version, const std::string& keep_gen
       reserved_was_set_ = false;
     }
     // Nothing is started in advance for what was; the next pause begins with what is.
-    for (auto& [name, pauses] : pauses_) {
-      if (!version.empty() && name != version) continue;
-      pauses.since.reset();
-      ++pauses.count;
-    }
+    std::erase_if(pauses_, [&](auto& entry) {
+      if (!version.empty() && entry.first != version) return false;
+      entry.second->since.reset();
+      ++entry.second->count;
+      return keep_generation.empty();  // the version itself is gone
+    });
     std::vector<std::string> drained;
     for (auto& [name, gen] : generations_) {
       if (name == keep_generation || (!version.empty() && gen.target->version != version)) continue;

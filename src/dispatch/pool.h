@@ -42,6 +42,13 @@ struct PoolRecord {
   bool memory_released = false;
 };
 
+// What an instance does that has nothing to do.
+struct AfterWork {
+  TicketPtr ticket;  // its to run; null: it is idle or to be retired
+  bool retire = false;
+  SteadyTime idle_until;  // of an idle one
+};
+
 class FunctionPool : public std::enable_shared_from_this<FunctionPool> {
  public:
   FunctionPool(Engine& engine, std::string function_arn);
@@ -59,16 +66,15 @@ class FunctionPool : public std::enable_shared_from_this<FunctionPool> {
   bool give_up(const TicketPtr& ticket);
   void start_for_waiters();
 
-  // Called by instances on their reactors. The ticket is the instance's to run; null: it is idle or to be retired.
-  TicketPtr ready(const InstancePtr& instance, bool& retire);
-  TicketPtr released(const InstancePtr& instance, bool& retire);
+  // Called by instances on their reactors.
+  AfterWork ready(const InstancePtr& instance);
+  AfterWork released(const InstancePtr& instance);
   // It did not start: the invocation that fails with it, if any waits.
   TicketPtr start_failed(const InstancePtr& instance);
   // True when the instance was idle and is the caller's to close; false when an invocation has claimed it.
   bool retire_if_idle(const InstancePtr& instance);
   void closing(const InstancePtr& instance);  // out of idle, its memory is free again
   void gone(const InstancePtr& instance);
-  [[nodiscard]] SteadyTime idle_since(const InstancePtr& instance) const;
 
   void set_provisioned(const std::shared_ptr<const Target>& target, std::uint32_t count);
   [[nodiscard]] ProvisionedState provisioned(const std::string& generation) const;
@@ -78,7 +84,7 @@ class FunctionPool : public std::enable_shared_from_this<FunctionPool> {
   // Starts what is wanted and not there. Never on the way of an invocation.
   void prepare();
   // It has initialised. The ticket is the invocation that restores it; null: it waits, or is to be retired.
-  TicketPtr prepared(const InstancePtr& instance, bool& retire);
+  AfterWork prepared(const InstancePtr& instance);
   // It did not initialise, or ended while it waited or was restored.
   void note_failure(const InstancePtr& instance, const std::string& reason);
   // True where it waited and is the caller's to close: it is too old, or one too many.
@@ -119,7 +125,7 @@ class FunctionPool : public std::enable_shared_from_this<FunctionPool> {
     std::uint64_t count = 0;          // what is meant for one pause does not happen in another
   };
   struct Generation {
-    Pauses* pauses = nullptr;
+    std::shared_ptr<Pauses> pauses;
     std::shared_ptr<const Target> target;
     std::vector<InstancePtr> idle;  // back: most recently used
     std::deque<TicketPtr> waiters;
@@ -151,14 +157,15 @@ class FunctionPool : public std::enable_shared_from_this<FunctionPool> {
   void erase_where_over(const std::string& generation);
   InstancePtr take_idle(Generation& generation, const Reactor* preferred);
   void set_state(PoolRecord& record, InstanceState state);
-  TicketPtr serve_or_idle(const InstancePtr& instance, bool& retire);
+  AfterWork serve_or_idle(const InstancePtr& instance);
+  [[nodiscard]] SteadyTime idle_deadline(const Generation& gen, const PoolRecord& record) const;
   void release_memory(Generation& generation, PoolRecord& record);
   void enqueue(const TicketPtr& ticket, bool front);
 
   Engine& engine_;
   const std::string function_arn_;
   mutable std::mutex mutex_;
-  std::map<std::string, Pauses> pauses_;  // by version; generations point into it
+  std::map<std::string, std::shared_ptr<Pauses>> pauses_;  // by version
   std::map<std::string, Generation> generations_;
   std::optional<std::uint32_t> reserved_;
   bool reserved_was_set_ = false;

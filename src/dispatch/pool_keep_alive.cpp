@@ -42,18 +42,21 @@ void FunctionPool::end_pause(Generation& generation) {
 
 SteadyTime FunctionPool::idle_deadline(const InstancePtr& instance) const {
   std::lock_guard lock(mutex_);
-  const SteadyTime now = engine_.clock.steady_now();
   const auto found = generations_.find(instance->target().generation);
-  if (found == generations_.end()) return now + engine_.settings.idle_timeout;
-  const Generation& gen = found->second;
-  const auto record = gen.instances.find(instance);
-  if (record == gen.instances.end() || record->second.state != InstanceState::kIdle) {
-    return now + engine_.settings.idle_timeout;
+  if (found != generations_.end()) {
+    const auto record = found->second.instances.find(instance);
+    if (record != found->second.instances.end() && record->second.state == InstanceState::kIdle) {
+      return idle_deadline(found->second, record->second);
+    }
   }
+  return engine_.clock.steady_now() + engine_.settings.idle_timeout;
+}
+
+SteadyTime FunctionPool::idle_deadline(const Generation& gen, const PoolRecord& record) const {
   const Pauses& pauses = *gen.pauses;
   const bool last = gen.instances.size() <= kFew && live(gen) - gen.snapshots.waiting.size() <= 1;
-  if (!pauses.plan || !pauses.since || !last) return record->second.idle_since + engine_.settings.idle_timeout;
-  const bool warmed = record->second.reason == StartReason::kWarmed && record->second.invocations == 0;
+  if (!pauses.plan || !pauses.since || !last) return record.idle_since + engine_.settings.idle_timeout;
+  const bool warmed = record.reason == StartReason::kWarmed && record.invocations == 0;
   if (pauses.plan->warm_after == Rhythm::Duration(0) || warmed) return *pauses.since + pauses.plan->keep;
   const Rhythm::Duration idle_timeout = engine_.settings.idle_timeout;
   return *pauses.since + std::min(Rhythm::kShortest, idle_timeout);
@@ -66,9 +69,9 @@ void FunctionPool::warm_later(const std::shared_ptr<const Target>& target, React
   {
     std::lock_guard lock(mutex_);
     const auto found = pauses_.find(target->version);
-    if (found == pauses_.end() || !found->second.plan || !found->second.since) return;
-    when = *found->second.since + found->second.plan->warm_after;
-    pause = found->second.count;
+    if (found == pauses_.end() || !found->second->plan || !found->second->since) return;
+    when = *found->second->since + found->second->plan->warm_after;
+    pause = found->second->count;
   }
   if (when <= engine_.clock.steady_now()) return;  // it is the one that was started in advance
   const std::weak_ptr<FunctionPool> weak = weak_from_this();
@@ -78,6 +81,12 @@ void FunctionPool::warm_later(const std::shared_ptr<const Target>& target, React
 }
 
 void FunctionPool::warm(const std::shared_ptr<const Target>& target, std::uint64_t pause, Reactor& reactor) {
+  {
+    // Most timers come after their pause has ended: nothing is taken for those.
+    std::lock_guard lock(mutex_);
+    const auto found = pauses_.find(target->version);
+    if (found == pauses_.end() || found->second->count != pause) return;
+  }
   if (engine_.stopping.load() || !engine_.try_begin_preparation()) return;
   // As for any start the memory comes first: a waiter that sees an instance being started counts on it.
   const bool memory = engine_.reserve_memory(target->memory_mb, engine_.clock.steady_now() - kRetireForWarming);
@@ -85,7 +94,7 @@ void FunctionPool::warm(const std::shared_ptr<const Target>& target, std::uint64
   if (memory) {
     std::lock_guard lock(mutex_);
     const auto found = pauses_.find(target->version);
-    if (found != pauses_.end() && found->second.count == pause) {
+    if (found != pauses_.end() && found->second->count == pause) {
       Generation& gen = generation(target);
       begun = !gen.draining && live(gen) == 0;
       if (begun) {

@@ -112,9 +112,8 @@ InstancePtr FunctionPool::take_prepared(Generation& generation) {
   return instance;
 }
 
-TicketPtr FunctionPool::prepared(const InstancePtr& instance, bool& retire) {
-  TicketPtr ticket;
-  retire = false;
+AfterWork FunctionPool::prepared(const InstancePtr& instance) {
+  AfterWork out;
   {
     std::lock_guard lock(mutex_);
     Generation* gen = find(*instance);
@@ -124,12 +123,12 @@ TicketPtr FunctionPool::prepared(const InstancePtr& instance, bool& retire) {
     gen->snapshots.failure.clear();
     gen->snapshots.failures = 0;
     if (!gen->waiters.empty()) {
-      ticket = std::move(gen->waiters.front());
+      out.ticket = std::move(gen->waiters.front());
       gen->waiters.pop_front();
       set_state(record, InstanceState::kBusy);
     } else if (!gen->snapshots.asked || engine_.stopping.load()) {
       set_state(record, InstanceState::kDraining);
-      retire = true;
+      out.retire = true;
     } else {
       set_state(record, InstanceState::kPrepared);
       record.idle_since = engine_.clock.steady_now();
@@ -137,7 +136,7 @@ TicketPtr FunctionPool::prepared(const InstancePtr& instance, bool& retire) {
     }
   }
   engine_.end_preparation();
-  return ticket;
+  return out;
 }
 
 void FunctionPool::note_failure(const InstancePtr& instance, const std::string& reason) {
