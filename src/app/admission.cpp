@@ -67,15 +67,15 @@ bool Admission::admits(std::string_view address) const {
   return settings_.allow.empty() || holds(settings_.allow, *parsed);
 }
 
-std::chrono::nanoseconds Admission::take(const identity::Caller& caller) {
+std::chrono::nanoseconds Admission::take(const identity::Authenticated& who) {
   using Kind = identity::Caller::Kind;
-  if (settings_.callers.rate <= 0 || caller.kind == Kind::kRoot) return std::chrono::nanoseconds(0);
-  const auto& name = caller.role_arn.empty() ? caller.arn : caller.role_arn;
+  if (settings_.callers.rate <= 0 || who.caller.kind == Kind::kRoot) return std::chrono::nanoseconds(0);
+  // A federated user is the user who made it, under a name of that one's choice.
+  const auto* kind = who.caller.kind == Kind::kRoleSession ? "role" : "user";
+  const auto name = fmt::format("{}:{}:{}", who.caller.account, kind, who.principal_name);
   const auto now = clock_.steady_now();
   const std::lock_guard lock(mutex_);
-  if (buckets_.size() >= kMostCallers && !buckets_.contains(name)) {
-    std::erase_if(buckets_, [&](const auto& entry) { return entry.second->is_full(now); });
-  }
+  if (buckets_.size() >= kMostCallers && !buckets_.contains(name)) buckets_.erase(buckets_.begin());
   auto& bucket = buckets_[name];
   if (!bucket) bucket = std::make_unique<gateway::Bucket>(settings_.callers);
   return bucket->take(now);

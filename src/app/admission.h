@@ -1,11 +1,11 @@
 // Who may speak to this server at all, and how often one caller may ask.
 //
 // Operation.   Networks that are let in and networks that are kept out, before anything of a request is looked at; the
-//              machine itself always gets in, and with it the functions that run here. A caller is a user or a role,
-//              with all its keys and sessions; each has a token bucket. The account's root user has none, so that who
-//              runs the server can always reach it.
+//              machine itself always gets in. A caller is a user or a role, with all its keys and sessions, whatever
+//              names those are given; each has a token bucket. The account's root user has none, so that who runs the
+//              server can always reach it.
 // Concurrency. Any thread; one short lock for the buckets.
-// Limits.      kMostCallers buckets; past it those of callers who have waited long enough are forgotten.
+// Limits.      kMostCallers buckets; past it another one is forgotten for each new one.
 #pragma once
 
 #include <chrono>
@@ -20,8 +20,8 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "gateway/throttle.h"
-#include "identity/policy_context.h"
 #include "pattern/values.h"
+#include "services/iam/iam.h"
 
 namespace mayfly::app {
 
@@ -44,13 +44,13 @@ class Admission {
   // An address without its port. What is no address (a peer that is gone) is admitted where there are no lists.
   [[nodiscard]] bool admits(std::string_view address) const;
   // Zero where the caller may go on, else how long until it may.
-  [[nodiscard]] std::chrono::nanoseconds take(const identity::Caller& caller);
+  [[nodiscard]] std::chrono::nanoseconds take(const identity::Authenticated& who);
 
  private:
   const Clock& clock_;
   const AdmissionSettings settings_;
   std::mutex mutex_;
-  std::unordered_map<std::string, std::unique_ptr<gateway::Bucket>> buckets_;  // by ARN
+  std::unordered_map<std::string, std::unique_ptr<gateway::Bucket>> buckets_;  // by account, kind and name
 };
 
 }  // namespace mayfly::app

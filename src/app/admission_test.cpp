@@ -42,23 +42,33 @@ TEST(Admission, WhatIsNoNetworkIsNamed) {
 TEST(Admission, OneCallerHasOneBucketForAllItsSessions) {
   VirtualClock clock;
   Admission admission(clock, {.callers = {.rate = 2, .burst = 2}});
-  identity::Caller first;
-  first.kind = identity::Caller::Kind::kRoleSession;
-  first.arn = "arn:aws:sts::000000000000:assumed-role/worker/one";
-  first.role_arn = "arn:aws:iam::000000000000:role/worker";
+  identity::Authenticated first;
+  first.caller.kind = identity::Caller::Kind::kRoleSession;
+  first.caller.account = "000000000000";
+  first.caller.arn = "arn:aws:sts::000000000000:assumed-role/worker/one";
+  first.caller.role_arn = "arn:aws:iam::000000000000:role/worker";
+  first.principal_name = "worker";
   auto second = first;
-  second.arn = "arn:aws:sts::000000000000:assumed-role/worker/two";
-  identity::Caller other;
-  other.kind = identity::Caller::Kind::kUser;
-  other.arn = "arn:aws:iam::000000000000:user/ann";
+  second.caller.arn = "arn:aws:sts::000000000000:assumed-role/worker/two";
+  identity::Authenticated other;
+  other.caller.kind = identity::Caller::Kind::kUser;
+  other.caller.account = "000000000000";
+  other.caller.arn = "arn:aws:iam::000000000000:user/ann";
+  other.principal_name = "ann";
   EXPECT_EQ(admission.take(first), 0ns);
   EXPECT_EQ(admission.take(second), 0ns);
   EXPECT_EQ(admission.take(first), 500ms);
   EXPECT_EQ(admission.take(other), 0ns);
+  // Nor does a user get more by calling itself something else.
+  auto federated = other;
+  federated.caller.kind = identity::Caller::Kind::kFederated;
+  federated.caller.arn = "arn:aws:sts::000000000000:federated-user/another";
+  EXPECT_EQ(admission.take(federated), 0ns);
+  EXPECT_EQ(admission.take(other), 500ms);
   clock.advance(500ms);
   EXPECT_EQ(admission.take(second), 0ns);
-  identity::Caller root;
-  root.kind = identity::Caller::Kind::kRoot;
+  identity::Authenticated root;
+  root.caller.kind = identity::Caller::Kind::kRoot;
   for (int i = 0; i < 10; ++i) EXPECT_EQ(admission.take(root), 0ns);
 }
 

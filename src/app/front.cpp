@@ -398,7 +398,7 @@ Awaitable<void> Front::handle_api(http::Request& request, http::ResponseWriter& 
   if (handled) co_return;
   auto authenticated = co_await authenticate(request, response, request_id);
   if (!authenticated) co_return;
-  if (const auto wait = admission_.take(authenticated->who->caller); wait != std::chrono::nanoseconds(0)) {
+  if (const auto wait = admission_.take(*authenticated->who); wait != std::chrono::nanoseconds(0)) {
     const aws::ApiError error = throttled(wait);
     co_await refuse(request.head, response, error, request_id);
     co_return;

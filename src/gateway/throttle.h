@@ -24,7 +24,12 @@ class Bucket {
   // Zero where the request may pass, else how long until one may.
   std::chrono::nanoseconds take(SteadyTime now) {
     const std::lock_guard lock(mutex_);
-    fill(now);
+    if (started_) {
+      const double passed = std::chrono::duration<double>(now - filled_).count();
+      tokens_ = std::min(limits_.burst, tokens_ + std::max(passed, 0.0) * limits_.rate);
+    }
+    started_ = true;
+    filled_ = now;
     if (tokens_ >= 1) {
       tokens_ -= 1;
       return std::chrono::nanoseconds(0);
@@ -33,24 +38,9 @@ class Bucket {
     const double wait = limits_.rate > 0 && limits_.burst >= 1 ? (1 - tokens_) / limits_.rate : kLongest;
     return std::chrono::ceil<std::chrono::nanoseconds>(std::chrono::duration<double>(std::min(wait, kLongest)));
   }
-  // Nobody has asked for so long that a new bucket would be the same.
-  [[nodiscard]] bool is_full(SteadyTime now) {
-    const std::lock_guard lock(mutex_);
-    fill(now);
-    return tokens_ >= limits_.burst;
-  }
   [[nodiscard]] const Limits& limits() const { return limits_; }
 
  private:
-  void fill(SteadyTime now) {
-    if (started_) {
-      const double passed = std::chrono::duration<double>(now - filled_).count();
-      tokens_ = std::min(limits_.burst, tokens_ + std::max(passed, 0.0) * limits_.rate);
-    }
-    started_ = true;
-    filled_ = now;
-  }
-
   const Limits limits_;
   std::mutex mutex_;
   double tokens_;
