@@ -50,25 +50,6 @@ delivery::Request request_to(const FunctionRecord& function, const std::string& 
   return out;
 }
 
-struct Named {
-  Place place;
-  std::string name;
-  std::string qualifier;
-};
-// "function:name" or "function:name:qualifier".
-std::optional<Named> named(const Arn& arn) {
-  constexpr std::string_view kKind = "function:";
-  if (!arn.resource.starts_with(kKind)) return std::nullopt;
-  const auto rest = std::string_view(arn.resource).substr(kKind.size());
-  const auto colon = rest.find(':');
-  Named out;
-  out.place.account = arn.account;
-  out.place.region = arn.region;
-  out.name = rest.substr(0, colon);
-  if (colon != std::string_view::npos) out.qualifier = rest.substr(colon + 1);
-  return out;
-}
-
 Attempt refused(std::string code, std::string message, std::uint32_t status) {
   Attempt out;
   out.kind = Attempt::Kind::kRefused;
@@ -211,6 +192,20 @@ Awaitable<aws::ApiResult<wire::InvokeAsyncResponse>> invoke_async(Core& core, co
 }
 
 }  // namespace
+
+// "function:name" or "function:name:qualifier".
+std::optional<Named> named(const Arn& arn) {
+  constexpr std::string_view kKind = "function:";
+  if (arn.partition != "aws" || arn.service != "lambda" || !arn.resource.starts_with(kKind)) return std::nullopt;
+  const auto rest = std::string_view(arn.resource).substr(kKind.size());
+  const auto colon = rest.find(':');
+  Named out;
+  out.place.account = arn.account;
+  out.place.region = arn.region;
+  out.name = rest.substr(0, colon);
+  if (colon != std::string_view::npos) out.qualifier = rest.substr(colon + 1);
+  return out;
+}
 
 Awaitable<aws::ApiResult<void>> submit_event(Core& core, AsyncEvent event) {
   if (core.delivery == nullptr) {

@@ -9,6 +9,7 @@
 //              retried until the event's age runs out and do not count.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "delivery/delivery.h"
@@ -35,6 +36,15 @@ struct AsyncEvent {
 // Durable on return. ResourceNotFoundException, RequestEntityTooLargeException, TooManyRequestsException where the
 // store has no room, ServiceException.
 Awaitable<aws::ApiResult<void>> submit_event(Core& core, AsyncEvent event);
+
+// The function, and the version or alias, of an ARN of the Lambda service; nullopt for every other ARN. Whoever asks
+// for the permission to invoke and whoever invokes reads it by this.
+struct Named {
+  Place place;
+  std::string name;
+  std::string qualifier;
+};
+std::optional<Named> named(const delivery::Arn& arn);
 
 // Registers "lambda" and "lambda-run".
 void add_targets(Core& core, delivery::Targets& targets);

@@ -166,38 +166,21 @@ std::optional<std::string> Lambda::function_of_url(std::string_view host) const 
 
 namespace {
 
-// "arn:aws:lambda:<region>:<account>:function:<name>[:<qualifier>]"
-struct ArnParts {
-  Place place;
-  std::string name;
-  std::string qualifier;
-};
-std::optional<ArnParts> parts_of(std::string_view arn) {
-  constexpr std::string_view kMarker = ":function:";
-  constexpr std::string_view kStart = "arn:aws:lambda:";
-  const auto marker = arn.find(kMarker);
-  if (!arn.starts_with(kStart) || marker == std::string_view::npos) return std::nullopt;
-  const auto middle = arn.substr(kStart.size(), marker - kStart.size());
-  const auto colon = middle.find(':');
-  if (colon == std::string_view::npos) return std::nullopt;
-  ArnParts out;
-  out.place = {.account = std::string(middle.substr(colon + 1)), .region = std::string(middle.substr(0, colon))};
-  const auto rest = arn.substr(marker + kMarker.size());
-  out.name = rest.substr(0, rest.find(':'));
-  if (out.name.size() < rest.size()) out.qualifier = rest.substr(out.name.size() + 1);
-  return out;
+std::optional<Named> named_by(std::string_view arn) {
+  const auto parsed = delivery::parse_arn(arn);
+  return parsed ? named(*parsed) : std::nullopt;
 }
 
 }  // namespace
 
 bool Lambda::has(std::string_view arn) const {
-  const auto parts = parts_of(arn);
+  const auto parts = named_by(arn);
   const auto function = parts ? impl_->core.tables.function(parts->place, parts->name) : nullptr;
   return function && find_version(*function, parts->qualifier) != nullptr;
 }
 
 std::optional<std::string> Lambda::resource_policy(std::string_view arn) const {
-  const auto parts = parts_of(arn);
+  const auto parts = named_by(arn);
   if (!parts) return std::nullopt;
   const auto function = impl_->core.tables.function(parts->place, parts->name);
   if (!function) return std::nullopt;
@@ -209,7 +192,7 @@ std::optional<std::string> Lambda::resource_policy(std::string_view arn) const {
 Awaitable<Result<dispatch::Outcome>> Lambda::invoke(std::string arn, std::string payload, std::string request_id,
                                                     std::string trace_id) {
   auto& core = impl_->core;
-  const auto parts = parts_of(arn);
+  const auto parts = named_by(arn);
   if (!parts) co_return fail(ErrorCode::kNotFound, arn + " names no function");
   auto resolved = resolve(core, parts->place, parts->name, parts->qualifier, random_share());
   if (!resolved) co_return fail(ErrorCode::kNotFound, resolved.error().message);
