@@ -230,6 +230,11 @@ TEST(Router, AnArnMayHoldSlashesAtTheEnd) {
 
 TEST(Patterns, MatchWholeStrings) {
   EXPECT_TRUE(matches_pattern("[a-z]+", "abc"));
+  EXPECT_TRUE(matcher_of("[a-z]+")("abc"));
+  EXPECT_FALSE(matcher_of("[a-z]+")("abc1"));
+  EXPECT_FALSE(matcher_of("("));
+  // What takes too long to decide is no match of an expression that decides something.
+  EXPECT_FALSE(matcher_of("(a*)*(a*)*(a*)*b")(std::string(5'000, 'a')));
   EXPECT_FALSE(matches_pattern("[a-z]+", "abc1"));
   EXPECT_FALSE(matches_pattern("(?!^[0-9]+$)([a-zA-Z0-9-_]+)", "2024"));
   EXPECT_TRUE(matches_pattern("(?!^[0-9]+$)([a-zA-Z0-9-_]+)", "v2024"));

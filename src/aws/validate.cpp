@@ -83,6 +83,18 @@ std::string bytewise(std::string pattern) {
   return pattern;
 }
 
+// Null where it cannot be compiled.
+std::unique_ptr<const boost::regex> compile(std::string_view pattern) {
+  try {
+    // What has been rewritten has its sets in this engine's form already.
+    const auto rewritten = bytewise(std::string(pattern));
+    return std::make_unique<const boost::regex>(rewritten == pattern ? portable(pattern) : rewritten,
+                                                boost::regex::perl);
+  } catch (const boost::regex_error&) {
+    return nullptr;
+  }
+}
+
 // Compiled once for each pattern and kept: the set of patterns is that of the models. Keyed by content, as tests make
 // models at run time.
 const boost::regex* compile_once(std::string_view pattern) {
@@ -91,16 +103,7 @@ const boost::regex* compile_once(std::string_view pattern) {
   const std::lock_guard lock(mutex);
   const auto found = cache.find(pattern);
   if (found != cache.end()) return found->second.get();
-  std::unique_ptr<const boost::regex> made;
-  try {
-    // What has been rewritten has its sets in this engine's form already.
-    const auto rewritten = bytewise(std::string(pattern));
-    made =
-        std::make_unique<const boost::regex>(rewritten == pattern ? portable(pattern) : rewritten, boost::regex::perl);
-  } catch (const boost::regex_error&) {
-    made = nullptr;
-  }
-  return cache.emplace(std::string(pattern), std::move(made)).first->second.get();
+  return cache.emplace(std::string(pattern), compile(pattern)).first->second.get();
 }
 
 // Each thread's own view of the set, so that requests do not meet at its lock. What is compiled is never freed.
@@ -306,6 +309,18 @@ bool matches_pattern(std::string_view pattern, std::string_view text) {
     // The engine gives up where backtracking would take too long.
     return true;
   }
+}
+
+std::function<bool(std::string_view)> matcher_of(std::string_view pattern) {
+  const std::shared_ptr<const boost::regex> regex = compile(pattern);
+  if (!regex) return nullptr;
+  return [regex](std::string_view text) {
+    try {
+      return boost::regex_match(text.begin(), text.end(), *regex);
+    } catch (const std::exception&) {
+      return false;
+    }
+  };
 }
 
 std::optional<ApiError> validate(const ShapeModel& shape, const Call& call) {

@@ -2,6 +2,7 @@
 //   "2 validation errors detected: Value '' at 'name' failed to satisfy constraint: Member must ...; Value null at ..."
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -17,5 +18,8 @@ std::optional<ApiError> validate(const ShapeModel& shape, const Call& call);
 // decide matches everything: a constraint is never a reason to fail on good input.
 bool is_supported_pattern(std::string_view pattern);
 bool matches_pattern(std::string_view pattern, std::string_view text);
+// For an expression that somebody brings, which decides something: null where it cannot be compiled, and false where it
+// takes too long to decide. Nothing is kept of it but what is returned.
+std::function<bool(std::string_view)> matcher_of(std::string_view pattern);
 
 }  // namespace mayfly::aws

@@ -34,7 +34,6 @@ std::string message_body(std::string_view message) {
   return to_json(body);
 }
 
-// "127.0.0.1:4711", "[::1]:4711"
 // "/v1/pets" below "v1" is "/pets"; nullopt where the path is not below it.
 std::optional<std::string> below(std::string_view path, std::string_view key) {
   if (key.empty()) return std::string(path);

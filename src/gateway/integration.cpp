@@ -77,13 +77,7 @@ bool has_path_mapping(const Integration& integration) {
 http::ClientRequest outgoing(const Exchange& exchange) {
   const auto& integration = *exchange.route->integration;
   const auto& event = exchange.event;
-  auto parameters = exchange.raw_path_parameters;
-  for (const auto& [name, from] : integration.path_names) {
-    for (const auto& [parameter, value] : exchange.raw_path_parameters) {
-      if (parameter == from) parameters.emplace_back(name, value);
-    }
-  }
-  auto uri = fill_uri(integration.uri, parameters);
+  auto uri = fill_uri(integration.uri, exchange.raw_path_parameters);
   if (has_path_mapping(integration)) {
     const auto start = uri.find("://") + 3;
     uri = uri.substr(0, std::min(uri.find_first_of("/?", start), uri.size())) + event.path;

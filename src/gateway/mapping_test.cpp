@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "gateway/outbound.h"
+#include "gateway/plan_parts.h"
 
 namespace mayfly::gateway {
 namespace {
@@ -127,6 +128,25 @@ TEST(Outbound, MetadataAddressesInEveryForm) {
   for (const auto* address : {"127.0.0.1", "192.0.2.1", "::1", "2001:db8::1", "169.253.255.255"}) {
     EXPECT_FALSE(is_metadata_address(address)) << address;
   }
+}
+
+TEST(PlanParts, StageVariablesAreReplacedOnce) {
+  const Pairs variables{{"a", "${stageVariables.a}"}, {"b", "x"}};
+  EXPECT_EQ(with_stage_variables("-${stageVariables.a}-${stageVariables.b}-${stageVariables.c}-", variables),
+            "-${stageVariables.a}-x--");
+  EXPECT_EQ(with_stage_variables("${stageVariables.b", variables), "${stageVariables.b");
+}
+
+TEST(PlanParts, VariablesStandInNoHost) {
+  EXPECT_FALSE(has_variable_host("http://a.example/{id}/b"));
+  EXPECT_FALSE(has_variable_host("http://${stageVariables.host}/{id}"));
+  EXPECT_TRUE(has_variable_host("http://{id}.example/b"));
+  EXPECT_TRUE(has_variable_host("http://${stageVariables.host"));
+}
+
+TEST(PlanParts, VariablesOfAUriGetTheirOtherNames) {
+  EXPECT_EQ(with_names("http://h/{a}/{b}/{c+}/{d}{", {{"a", "b"}, {"b", "a"}, {"c", "rest"}}),
+            "http://h/{b}/{a}/{rest+}/{d}{");
 }
 
 TEST(Bucket, ABurstAndThenTheRate) {

@@ -51,8 +51,6 @@ struct Integration {
   std::chrono::milliseconds timeout{30'000};
   std::vector<Mapping> request;
   std::map<int, std::vector<Mapping>> response;  // by status
-  // Of a REST API's kHttp: a variable of the URI and the path's variable that fills it, where their names differ.
-  std::vector<std::pair<std::string, std::string>> path_names;
   // kMock: the status that its request template names, and the answer for it.
   std::optional<int> mock_status;
   std::optional<MockAnswer> mock_answer;

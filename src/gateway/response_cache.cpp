@@ -73,6 +73,9 @@ std::string cache_key(const Exchange& exchange) {
   add(exchange.stage->rest->deployment_id);
   add(exchange.event.head.method);
   add(exchange.path_in_stage);
+  // What is called with the caller's rights answers nobody else.
+  const auto& integration = exchange.route->integration;
+  if (integration && integration->as_caller) add(to_json(exchange.event.authorizer));
   for (const auto& parameter : exchange.route->cache->parameters) {
     const auto value = parameter.value(exchange);
     key += value ? "=" : "-";

@@ -66,14 +66,18 @@ void Usage::remove_key(const std::string& scope, const std::string& hash) {
 
 void Usage::set_plan(UsagePlanPtr plan) {
   const auto id = plan->id;
-  remove_plan(id);
   const std::unique_lock lock(mutex_);
+  drop(id);
   for (const auto& [stage, methods] : plan->stages) by_stage_[stage].push_back(plan);
   plans_[id] = std::move(plan);
 }
 
 void Usage::remove_plan(const std::string& id) {
   const std::unique_lock lock(mutex_);
+  drop(id);
+}
+
+void Usage::drop(const std::string& id) {
   const auto present = plans_.find(id);
   if (present == plans_.end()) return;
   for (const auto& [stage, methods] : present->second->stages) {

@@ -99,6 +99,7 @@ class Usage {
   static std::string hash_of(std::string_view value);
 
  private:
+  void drop(const std::string& id);  // a plan, with the mutex held
   struct Counter {
     Counts days;
     std::map<std::string, std::shared_ptr<Bucket>, std::less<>> buckets;  // by method; "" for the plan's own

@@ -158,7 +158,7 @@ Awaitable<aws::ApiResult<wire::ApiKeyIds>> import_keys(Core& core, const aws::Ca
     auto made = co_await make_key(core, context, std::move(one.key), std::move(one.value));
     if (made) {
       out.ids->push_back((*made)->id());
-    } else if (request.failOnWarnings.value_or(false)) {
+    } else if (request.failOnWarnings.value_or(false) || made.error().model == &wire::errors::LimitExceededException) {
       co_return std::unexpected(std::move(made.error()));
     } else {
       out.warnings->push_back(made.error().message);

@@ -6,7 +6,7 @@
 
 #include "aws/validate.h"
 #include "base/ids.h"
-#include "gateway/integration_uri.h"
+#include "gateway/plan_parts.h"
 #include "services/apigateway/core.h"
 #include "services/apigateway/identity_source.h"
 
@@ -137,7 +137,7 @@ aws::ApiResult<void> check_authorizer(wire::Authorizer& authorizer) {
   const auto expression = authorizer.identityValidationExpression.value_or("");
   if (expression.empty()) return {};
   if (type != "TOKEN") return refuse_input("identityValidationExpression is for authorizers of type TOKEN");
-  if (!aws::is_supported_pattern(expression))
+  if (!aws::matcher_of(expression))
     return refuse_input("Invalid identityValidationExpression: it is no regular expression that is supported");
   return {};
 }

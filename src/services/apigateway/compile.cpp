@@ -6,8 +6,8 @@
 
 #include "aws/validate.h"
 #include "base/log.h"
-#include "gateway/integration_uri.h"
 #include "gateway/mapping.h"
+#include "gateway/plan_parts.h"
 #include "gateway/rest_mapping.h"
 #include "services/apigateway/identity_source.h"
 #include "services/apigateway/stage_settings.h"
@@ -60,7 +60,9 @@ void add_mock(const wire::Integration& integration, gateway::Integration& out) {
   for (const auto& [status, response] : *integration.integrationResponses) {
     const auto pattern = response.selectionPattern.value_or("");
     if (pattern.empty() && chosen == nullptr) chosen = &response;  // the default one
-    if (!pattern.empty() && aws::matches_pattern(pattern, std::to_string(*out.mock_status))) {
+    if (pattern.empty()) continue;
+    const auto matches = aws::matcher_of(pattern);
+    if (matches && matches(std::to_string(*out.mock_status))) {
       chosen = &response;
       break;
     }
@@ -73,10 +75,11 @@ void add_parameters(const wire::Integration& integration, gateway::Integration& 
   using gateway::Mapping;
   constexpr std::string_view kPath = "integration.request.path.";
   constexpr std::string_view kFromPath = "method.request.path.";
+  Pairs names;  // a variable of the URI and the path's variable that fills it, where they differ
   for (const auto& [name, source] : integration.requestParameters.value_or(Pairs())) {
     if (name.starts_with(kPath) && source.starts_with(kFromPath)) {
       if (name.substr(kPath.size()) != source.substr(kFromPath.size()))
-        out.path_names.emplace_back(name.substr(kPath.size()), source.substr(kFromPath.size()));
+        names.emplace_back(name.substr(kPath.size()), source.substr(kFromPath.size()));
       continue;
     }
     auto parsed = gateway::parse_rest_source(source);
@@ -88,6 +91,7 @@ void add_parameters(const wire::Integration& integration, gateway::Integration& 
     mapping->value = std::move(*parsed);
     out.request.push_back(std::move(*mapping));
   }
+  out.uri = gateway::with_names(out.uri, names);
 }
 
 std::shared_ptr<const gateway::Integration> compiled(const wire::Integration& integration, const std::string& id,
@@ -122,22 +126,21 @@ std::shared_ptr<const gateway::Authorizer> compiled(const wire::Authorizer& auth
   out->credentials_arn = authorizer.authorizerCredentials.value_or("");
   out->format_v1 = true;
   out->is_token = authorizer.type == "TOKEN";
-  if (const auto expression = authorizer.identityValidationExpression.value_or(""); !expression.empty())
-    out->is_valid_token = [expression](std::string_view token) { return aws::matches_pattern(expression, token); };
+  if (const auto expression = authorizer.identityValidationExpression.value_or(""); !expression.empty()) {
+    out->is_valid_token = aws::matcher_of(expression);
+    // It was checked when it came; what cannot be decided is a denial.
+    if (!out->is_valid_token) out->is_valid_token = [](std::string_view) { return false; };
+  }
   out->ttl = std::chrono::seconds(authorizer.authorizerResultTtlInSeconds.value_or(kUsualTtl));
   return out;
 }
 
 std::optional<gateway::Limits> limits_of(const wire::MethodSetting* settings) {
-  if (settings == nullptr || (!settings->throttlingRateLimit && !settings->throttlingBurstLimit)) return std::nullopt;
+  if (settings == nullptr) return std::nullopt;
   // -1 says that there is none.
   if (settings->throttlingRateLimit.value_or(0) < 0 || settings->throttlingBurstLimit.value_or(0) < 0)
     return std::nullopt;
-  gateway::Limits out;
-  // One without the other: as many at once as in a second.
-  out.rate = settings->throttlingRateLimit.value_or(static_cast<double>(settings->throttlingBurstLimit.value_or(0)));
-  out.burst = settings->throttlingBurstLimit ? static_cast<double>(*settings->throttlingBurstLimit) : out.rate;
-  return out;
+  return gateway::limits_from(settings->throttlingRateLimit, settings->throttlingBurstLimit);
 }
 
 using Authorizers = std::map<std::string, std::shared_ptr<const gateway::Authorizer>>;
@@ -243,17 +246,8 @@ void add_routes(Core& core, const wire::Stage& stage, const std::string& name, c
 }
 
 void add_logs(const wire::Stage& stage, gateway::Stage& out) {
-  constexpr std::string_view kGroup = ":log-group:";
-  if (!stage.accessLogSettings || !stage.accessLogSettings->destinationArn || !stage.accessLogSettings->format) return;
-  const auto& arn = *stage.accessLogSettings->destinationArn;
-  const auto start = arn.find(kGroup);
-  auto group = start == std::string::npos ? std::string() : arn.substr(start + kGroup.size());
-  if (group.ends_with(":*")) group.resize(group.size() - 2);
-  auto parsed = Template::parse(*stage.accessLogSettings->format, Template::kContext);
-  if (!parsed) return;
-  out.log_group = std::move(group);
-  out.log_format = std::move(*parsed);
-  out.log_is_json = stage.accessLogSettings->format->starts_with('{');
+  const auto& logs = stage.accessLogSettings;
+  if (logs && logs->destinationArn && logs->format) gateway::set_access_log(out, *logs->destinationArn, *logs->format);
 }
 
 gateway::StagePtr stage_of(Core& core, const ApiRecord& record, const wire::Stage& stage,

@@ -102,17 +102,7 @@ std::unexpected<aws::ApiError> refuse_limit(std::string_view quota, std::size_t 
 
 aws::ApiResult<void> check_roles(const aws::CallContext& context, const aws::OperationModel& operation,
                                  json::object request, const Strings& roles) {
-  if (roles.empty() || context.authorize == nullptr) return {};
-  json::array passed;
-  for (const auto& role : roles) {
-    json::object one;
-    one["RoleArn"] = role;
-    passed.push_back(std::move(one));
-  }
-  request["roles"] = std::move(passed);
-  if (auto refused = (*context.authorize)(context, wire::service(), operation, request))
-    return std::unexpected(std::move(*refused));
-  return {};
+  return services::check_passed_roles(context, wire::service(), operation, std::move(request), "roles", roles);
 }
 
 aws::ApiResult<wire::Resource*> resource_of(Configuration& configuration, const std::optional<std::string>& id) {

@@ -65,6 +65,7 @@ Awaitable<aws::ApiResult<wire::Deployment>> create_deployment(Core& core, const 
   auto kept = co_await core.deployments.create(std::move(record));
   if (!kept) co_return services::refuse_internal(kept.error());
   ApiEdit edit = [request, id, now = core.now()](ApiRecord& api) -> aws::ApiResult<void> {
+    if (api.deployments.size() >= kMostDeployments) return refuse_limit("Deployments per API", kMostDeployments);
     wire::Deployment deployment;
     deployment.id = id;
     deployment.createdDate = now;

@@ -5,7 +5,7 @@
 #include <array>
 
 #include "aws/validate.h"
-#include "gateway/integration_uri.h"
+#include "gateway/plan_parts.h"
 #include "gateway/rest_mapping.h"
 #include "services/apigateway/core.h"
 #include "services/apigateway/identity_source.h"
@@ -158,17 +158,6 @@ Awaitable<aws::ApiResult<wire::DeleteIntegrationResponse::Response>> delete_mock
   co_return wire::DeleteIntegrationResponse::Response();
 }
 
-bool is_url(std::string_view text) { return text.starts_with("http://") || text.starts_with("https://"); }
-
-// A path's variable in the place of the host would let a request choose where it goes.
-bool has_variable_host(std::string uri) {
-  for (auto at = uri.find("${"); at != std::string::npos; at = uri.find("${"))
-    uri.erase(at, uri.find('}', at) - at + 1);
-  const auto start = uri.find("://");
-  const auto from = start == std::string::npos ? 0 : start + 3;
-  return uri.substr(0, uri.find_first_of("/?", from)).find('{') != std::string::npos;
-}
-
 aws::ApiResult<void> check_unsupported(const wire::Integration& integration) {
   if (integration.connectionType.value_or("INTERNET") != "INTERNET" || !integration.connectionId.value_or("").empty())
     return refuse_unsupported("connectionType VPC_LINK", "there are no VPC links");
@@ -206,8 +195,9 @@ aws::ApiResult<void> check_function(const wire::Integration& integration) {
 
 aws::ApiResult<void> check_http(const wire::Integration& integration) {
   const auto uri = integration.uri.value_or("");
-  if (!is_url(uri)) return refuse_input("Invalid HTTP endpoint specified for URI");
-  if (has_variable_host(uri)) return refuse_input("Invalid HTTP endpoint specified for URI: its host has a variable");
+  if (!gateway::is_url(uri)) return refuse_input("Invalid HTTP endpoint specified for URI");
+  if (gateway::has_variable_host(uri))
+    return refuse_input("Invalid HTTP endpoint specified for URI: its host has a variable");
   if (integration.credentials) return refuse_unsupported("credentials", "they are for functions");
   for (const auto& [name, source] : integration.requestParameters.value_or(Pairs())) {
     constexpr std::string_view kPath = "integration.request.path.";
@@ -272,7 +262,7 @@ aws::ApiResult<void> check_integration_response(const wire::IntegrationResponse&
   const auto status = response.statusCode.value_or("");
   if (!is_status(status)) return refuse_input(fmt::format("Invalid status code {}", status));
   const auto pattern = response.selectionPattern.value_or("");
-  if (!pattern.empty() && !aws::is_supported_pattern(pattern))
+  if (!pattern.empty() && !aws::matcher_of(pattern))
     return refuse_input(
         fmt::format("Invalid selectionPattern {}: it is no regular expression that is supported", pattern));
   if (!response.contentHandling.value_or("").empty())

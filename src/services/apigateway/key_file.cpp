@@ -49,6 +49,7 @@ aws::ApiResult<std::vector<ImportedKey>> read_key_file(std::string_view text) {
       if (head[i] == "usageplanids" && !cells[i].empty())
         return refuse_unsupported("usageplanIds", "keys are added to plans by CreateUsagePlanKey");
     }
+    if (out.size() == kMostKeys) return refuse_limit("API keys of a file", kMostKeys);
     out.push_back(std::move(one));
   }
   return out;

@@ -4,20 +4,15 @@
 
 #include <charconv>
 
+#include "gateway/plan_parts.h"
 #include "vault/sealed_records.h"
 
 namespace mayfly::apigateway {
 namespace {
 
-gateway::Limits limits_of(const wire::ThrottleSettings& throttle) {
-  gateway::Limits out;
-  // One without the other: as many at once as in a second.
-  out.rate = throttle.rateLimit.value_or(static_cast<double>(throttle.burstLimit.value_or(0)));
-  out.burst = throttle.burstLimit ? static_cast<double>(*throttle.burstLimit) : out.rate;
-  return out;
+std::optional<gateway::Limits> limits_of(const wire::ThrottleSettings& throttle) {
+  return gateway::limits_from(throttle.rateLimit, throttle.burstLimit);
 }
-
-bool limits_anything(const wire::ThrottleSettings& throttle) { return throttle.rateLimit || throttle.burstLimit; }
 
 }  // namespace
 
@@ -128,14 +123,14 @@ std::optional<gateway::Quota> quota_of(const wire::UsagePlan& plan) {
 gateway::UsagePlanPtr compiled(const PlanRecord& record) {
   auto out = std::make_shared<gateway::UsagePlan>();
   out->id = record.id();
-  if (record.plan.throttle && limits_anything(*record.plan.throttle)) out->limits = limits_of(*record.plan.throttle);
+  if (record.plan.throttle) out->limits = limits_of(*record.plan.throttle);
   out->quota = quota_of(record.plan);
   if (record.plan.apiStages) {
     for (const auto& stage : *record.plan.apiStages) {
       auto& methods = out->stages[stage.apiId.value_or("") + "/" + stage.stage.value_or("")];
       if (!stage.throttle) continue;
       for (const auto& [method, throttle] : *stage.throttle) {
-        if (limits_anything(throttle)) methods[method] = limits_of(throttle);
+        if (const auto limits = limits_of(throttle)) methods[method] = *limits;
       }
     }
   }

@@ -25,7 +25,6 @@ struct KeyRecord {
   std::string sealed;  // what did not open, written back as it was
 
   [[nodiscard]] const std::string& id() const { return *shown.id; }
-  [[nodiscard]] std::string scope() const { return account + "/" + region; }
   [[nodiscard]] std::string key() const;
   [[nodiscard]] json::object document() const;
   static Result<KeyRecord> read(const json::object& document);

@@ -5,8 +5,8 @@
 #include <algorithm>
 
 #include "base/log.h"
-#include "gateway/integration_uri.h"
 #include "gateway/mapping.h"
+#include "gateway/plan_parts.h"
 
 namespace mayfly::apigatewayv2 {
 namespace {
@@ -80,12 +80,8 @@ std::shared_ptr<const gateway::Authorizer> authorizer_of(const wire::Authorizer&
 }
 
 std::optional<gateway::Limits> limits_of(const std::optional<wire::RouteSettings>& settings) {
-  if (!settings || (!settings->ThrottlingRateLimit && !settings->ThrottlingBurstLimit)) return std::nullopt;
-  gateway::Limits out;
-  // One without the other: as many at once as in a second.
-  out.rate = settings->ThrottlingRateLimit.value_or(static_cast<double>(settings->ThrottlingBurstLimit.value_or(0)));
-  out.burst = settings->ThrottlingBurstLimit ? static_cast<double>(*settings->ThrottlingBurstLimit) : out.rate;
-  return out;
+  if (!settings) return std::nullopt;
+  return gateway::limits_from(settings->ThrottlingRateLimit, settings->ThrottlingBurstLimit);
 }
 
 struct Built {
@@ -142,18 +138,8 @@ gateway::StagePtr stage_of(Core& core, const ApiRecord& record, const wire::Stag
   }
   if (configuration.cors) out->cors = cors_of(*configuration.cors);
   if (stage.AccessLogSettings && stage.AccessLogSettings->DestinationArn) {
-    constexpr std::string_view kGroup = ":log-group:";
-    const auto& arn = *stage.AccessLogSettings->DestinationArn;
-    const auto start = arn.find(kGroup);
-    auto group = start == std::string::npos ? std::string() : arn.substr(start + kGroup.size());
-    if (group.ends_with(":*")) group.resize(group.size() - 2);
-    const auto format = stage.AccessLogSettings->Format.value_or("");
-    auto parsed = Template::parse(format, Template::kContext);
-    if (parsed) {
-      out->log_group = std::move(group);
-      out->log_format = std::move(*parsed);
-      out->log_is_json = format.starts_with('{');
-    }
+    gateway::set_access_log(*out, *stage.AccessLogSettings->DestinationArn,
+                            stage.AccessLogSettings->Format.value_or(""));
   }
   return out;
 }

@@ -23,6 +23,7 @@ Awaitable<aws::ApiResult<wire::CreateDeploymentResponse>> create_deployment(Core
   auto kept = co_await core.deployments.create(std::move(record));
   if (!kept) co_return services::refuse_internal(kept.error());
   ApiEdit edit = [request, id, now = core.now()](ApiRecord& api) -> aws::ApiResult<void> {
+    if (api.deployments.size() >= kMostDeployments) return refuse_limit("DeploymentsPerApi", kMostDeployments);
     wire::Deployment deployment;
     deployment.DeploymentId = id;
     deployment.AutoDeployed = false;

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "gateway/mapping.h"
+#include "gateway/plan_parts.h"
 #include "services/apigatewayv2/core.h"
 
 namespace mayfly::apigatewayv2 {
@@ -104,18 +105,6 @@ Awaitable<aws::ApiResult<wire::DeleteIntegration::Response>> delete_integration(
   co_return wire::DeleteIntegration::Response();
 }
 
-// A path's variable in the place of the host would let a request choose where it goes.
-bool has_variable_host(std::string uri) {
-  for (auto at = uri.find("${"); at != std::string::npos; at = uri.find("${"))
-    uri.erase(at, uri.find('}', at) - at + 1);
-  const auto start = uri.find("://");
-  const auto from = start == std::string::npos ? 0 : start + 3;
-  const auto end = uri.find_first_of("/?", from);
-  return uri.substr(0, end).find('{') != std::string::npos;
-}
-
-bool is_url(std::string_view text) { return text.starts_with("http://") || text.starts_with("https://"); }
-
 aws::ApiResult<void> check_parameters(const gateway::Pairs& parameters, gateway::MappingSide side) {
   for (const auto& [key, value] : parameters) {
     const auto mapping = gateway::parse_mapping(key, value, side);
@@ -141,8 +130,9 @@ aws::ApiResult<void> check_integration(wire::Integration& integration) {
       return refuse_input("PayloadFormatVersion must be 1.0 or 2.0");
     integration.IntegrationMethod = integration.IntegrationMethod.value_or("POST");
   } else if (type == "HTTP_PROXY") {
-    if (!is_url(uri) && !variable) return refuse_input("Invalid HTTP endpoint specified for URI");
-    if (has_variable_host(uri)) return refuse_input("Invalid HTTP endpoint specified for URI: its host has a variable");
+    if (!gateway::is_url(uri) && !variable) return refuse_input("Invalid HTTP endpoint specified for URI");
+    if (gateway::has_variable_host(uri))
+      return refuse_input("Invalid HTTP endpoint specified for URI: its host has a variable");
     if (integration.CredentialsArn) return refuse_input("CredentialsArn is not for integrations of type HTTP_PROXY");
     if (integration.PayloadFormatVersion.value_or("1.0") != "1.0")
       return refuse_input("PayloadFormatVersion must be 1.0 for integrations of type HTTP_PROXY");

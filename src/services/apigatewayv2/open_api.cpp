@@ -17,22 +17,15 @@ aws::ApiResult<OpenApi> read_request(const std::optional<std::string>& body, con
 // The roles that a document hands to the gateway: may the caller pass them?
 aws::ApiResult<void> check_roles(const aws::CallContext& context, const aws::OperationModel& operation,
                                  const std::optional<std::string>& api_id, const Configuration& configuration) {
-  json::array passed;
+  std::vector<std::string> roles;
   const auto add = [&](const std::optional<std::string>& role) {
-    if (role.value_or("").empty()) return;
-    json::object one;
-    one["RoleArn"] = *role;
-    passed.push_back(std::move(one));
+    if (!role.value_or("").empty()) roles.push_back(*role);
   };
   for (const auto& [id, integration] : configuration.integrations) add(integration.CredentialsArn);
   for (const auto& [id, authorizer] : configuration.authorizers) add(authorizer.AuthorizerCredentialsArn);
-  if (passed.empty() || context.authorize == nullptr) return {};
   json::object request;
   if (api_id) request["ApiId"] = *api_id;
-  request["Roles"] = std::move(passed);
-  if (auto refused = (*context.authorize)(context, wire::service(), operation, request))
-    return std::unexpected(std::move(*refused));
-  return {};
+  return services::check_passed_roles(context, wire::service(), operation, std::move(request), "Roles", roles);
 }
 
 void apply(const OpenApi& document, ApiRecord& record) {
