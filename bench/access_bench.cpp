@@ -10,7 +10,6 @@
 #include <algorithm>
 #include <array>
 #include <cstdlib>
-#include <map>
 #include <string>
 #include <vector>
 
@@ -23,6 +22,7 @@
 #include "gateway/route_table.h"
 #include "services/iam/iam.h"
 #include "services/iam/records.h"
+#include "store/fake_key_value.h"
 
 namespace {
 
@@ -38,35 +38,15 @@ constexpr int kRepetitions = 5;
 }
 
 // Records to begin with; nothing is written while the bench runs.
-class Records final : public store::KeyValue {
- public:
-  void add(std::string key, const json::object& document) { entries_[std::move(key)] = to_json(document); }
-
-  Awaitable<Result<std::vector<store::Entry>>> list(std::string prefix, std::string after, std::size_t limit) override {
-    std::vector<store::Entry> found;
-    for (auto at = entries_.lower_bound(prefix); at != entries_.end() && found.size() < limit; ++at) {
-      if (!at->first.starts_with(prefix)) break;
-      if (at->first > after) found.push_back({.key = at->first, .value = at->second, .revision = 1});
-    }
-    co_return found;
-  }
-  Awaitable<Result<std::optional<store::Entry>>> get(std::string) override { give_up("get"); }
-  Awaitable<Result<store::Revision>> put(std::string, std::string) override { give_up("put"); }
-  Awaitable<Result<store::Revision>> compare_and_set(std::string, std::string, store::Revision) override {
-    give_up("compare_and_set");
-  }
-  Awaitable<Result<void>> remove(std::string, std::optional<store::Revision>) override { give_up("remove"); }
-  std::shared_ptr<void> watch(std::string, std::function<void(const store::WatchEvent&)>) override { return nullptr; }
-
- private:
-  std::map<std::string, std::string> entries_;
-};
+void add(store::FakeKeyValue& records, std::string key, const json::object& document) {
+  records.entries[key] = {.key = key, .value = to_json(document), .revision = ++records.last};
+}
 
 std::string user_name(std::size_t i) { return fmt::format("user-{}", i); }
 std::string key_id(std::size_t i) { return fmt::format("AKIA{:016}", i); }
 
 // As people write them: what everybody may read, and what this one may call.
-void add_user(Records& records, std::size_t i) {
+void add_user(store::FakeKeyValue& records, std::size_t i) {
   iam::ManagedPolicy policy;
   policy.account = kAccount;
   policy.name = fmt::format("policy-{}", i);
@@ -79,7 +59,7 @@ void add_user(Records& records, std::size_t i) {
       R"("Condition":{{"IpAddress":{{"aws:SourceIp":["127.0.0.0/8","10.0.0.0/8"]}}}}}},)"
       R"({{"Effect":"Deny","Action":"lambda:*","Resource":"arn:aws:lambda:*:{1}:function:*-secret"}}]}})",
       i, kAccount);
-  records.add(policy.key(), policy.document());
+  add(records, policy.key(), policy.document());
   iam::Entity user;
   user.kind = iam::EntityKind::kUser;
   user.account = kAccount;
@@ -87,7 +67,7 @@ void add_user(Records& records, std::size_t i) {
   user.id = fmt::format("AIDA{:017}", i);
   user.attached.push_back(policy.arn());
   user.access_keys.push_back({.id = key_id(i), .active = true, .created = 0});
-  records.add(user.key(), user.document());
+  add(records, user.key(), user.document());
 }
 
 http::RequestHead signed_request(const identity::ServerKey& key, std::size_t i, const std::string& body,
@@ -143,7 +123,7 @@ struct Access {
 };
 
 Access measure_access(Clock& clock, std::size_t users, std::size_t requests) {
-  Records records;
+  store::FakeKeyValue records;
   for (std::size_t i = 0; i < users; ++i) add_user(records, i);
   const identity::ServerKey key(random_bytes(32));
   iam::Iam who_is_who(records, clock, key, {.account = std::string(kAccount), .root = {}});

@@ -10,29 +10,26 @@
 
 #include <chrono>
 #include <cstddef>
-#include <memory>
-#include <mutex>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "gateway/throttle.h"
-#include "pattern/values.h"
+#include "base/token_bucket.h"
+#include "identity/network.h"
 #include "services/iam/iam.h"
 
 namespace mayfly::app {
 
-using Networks = std::vector<pattern::AddressRange>;
+using Networks = std::vector<identity::Network>;
 // "10.0.0.0/8 192.0.2.7 2001:db8::/32": networks and single addresses, separated by spaces. kInvalid names the bad one.
 Result<Networks> parse_networks(std::string_view text);
 
 struct AdmissionSettings {
-  Networks allow;           // empty: everybody
-  Networks deny;            // before `allow`
-  gateway::Limits callers;  // a rate of zero: no limit
+  Networks allow;      // empty: everybody
+  Networks deny;       // before `allow`
+  RateLimits callers;  // a rate of zero: no limit
 };
 
 class Admission {
@@ -49,8 +46,7 @@ class Admission {
  private:
   const Clock& clock_;
   const AdmissionSettings settings_;
-  std::mutex mutex_;
-  std::unordered_map<std::string, std::unique_ptr<gateway::Bucket>> buckets_;  // by account, kind and name
+  TokenBuckets buckets_{kMostCallers};  // by account, kind and name
 };
 
 }  // namespace mayfly::app

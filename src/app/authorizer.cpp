@@ -308,6 +308,7 @@ bool Authorizer::allows_anonymous(const RequestFacts& facts, std::string action,
 }
 
 bool Authorizer::allows(const identity::Authenticated& who, identity::Question question) const {
+  if (question.resource_account.empty()) question.resource_account = arn_part(question.resource, 4);
   add_clock(question.context);
   const auto policies = policies_of(question.resource);
   return iam_.decide(who, question, policies).allowed;

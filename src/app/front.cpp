@@ -61,10 +61,6 @@ aws::ApiError body_error(const Error& cause, std::size_t limit) {
   return error;
 }
 
-std::string query_parameter(const http::RequestHead& head, std::string_view wanted) {
-  return http::query_value(head.query(), wanted).value_or("");
-}
-
 // One parameter Action and no other of that name, so that nobody reads another operation out of it.
 bool names_action_once(std::string_view form, std::string_view action) {
   std::size_t count = 0;
@@ -76,7 +72,7 @@ bool names_action_once(std::string_view form, std::string_view action) {
 
 // The session token that a request claims, read where verify() reads it, which compares it once more.
 std::string claimed_token(const http::RequestHead& head) {
-  if (trim(head.headers.get("Authorization")).empty()) return query_parameter(head, "X-Amz-Security-Token");
+  if (trim(head.headers.get("Authorization")).empty()) return query_value(head.query(), "X-Amz-Security-Token");
   return std::string(head.headers.get("X-Amz-Security-Token"));
 }
 
@@ -322,7 +318,7 @@ Awaitable<void> Front::handle_function_url(http::Request& request, http::Respons
 }
 
 Awaitable<void> Front::explain(const http::RequestHead& head, http::ResponseWriter& response, std::string request_id) {
-  const auto parameter = [&](std::string_view wanted) { return query_parameter(head, wanted); };
+  const auto parameter = [&](std::string_view wanted) { return query_value(head.query(), wanted); };
   const auto found = authorizer_.explain(parameter("principal"), parameter("action"), parameter("resource"));
   if (!found) {
     aws::ApiError error;

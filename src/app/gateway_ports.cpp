@@ -1,6 +1,5 @@
 #include "app/gateway_ports.h"
 
-#include <algorithm>
 #include <utility>
 
 namespace mayfly::app {
@@ -19,11 +18,6 @@ bool may_invoke(const Front& front, const gateway::FunctionCall& call) {
   identity::Question question;
   question.action = kAction;
   question.resource = call.function_arn;
-  // arn:aws:lambda:<region>:<account>:function:<name>
-  constexpr int kAccount = 4;
-  std::string_view rest = call.function_arn;
-  for (int i = 0; i < kAccount; ++i) rest.remove_prefix(std::min(rest.find(':') + 1, rest.size()));
-  question.resource_account = rest.substr(0, rest.find(':'));
   question.context.set("aws:ViaAWSService", "true");
   return front.authorizer().allows(*call.caller, std::move(question));
 }

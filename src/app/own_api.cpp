@@ -66,10 +66,7 @@ json::value OwnApi::instances() const {
 }
 
 Awaitable<void> OwnApi::metrics(http::ResponseWriter& response) {
-  std::map<std::string, double> states{{"starting", 0}, {"prepared", 0}, {"idle", 0}, {"busy", 0}, {"draining", 0}};
-  for (const auto& instance : parts_.dispatcher->instances()) ++states[instance.state];
-  for (const auto& [state, count] : states) parts_.metrics->set_instances(state, count);
-  parts_.metrics->set_concurrent_executions(static_cast<double>(parts_.dispatcher->concurrent_executions()));
+  parts_.dispatcher->publish_gauges();
   http::Response answer;
   answer.head.headers.add("Content-Type", "text/plain; version=0.0.4; charset=utf-8");
   answer.body = parts_.metrics->exposition();

@@ -6,10 +6,10 @@
 #include <map>
 
 #include "app/front.h"
+#include "app/own_api.h"
 #include "base/encoding.h"
 #include "base/json.h"
 #include "base/time_format.h"
-#include "http/query.h"
 #include "services/sqs/sqs.h"
 
 namespace mayfly::app {
@@ -95,10 +95,9 @@ json::object shown_message(const sqs::LyingMessage& lying, SystemTime now) {
 
 Awaitable<void> messages(QueuesApiParts parts, http::Request& request, http::ResponseWriter& response) {
   const auto query = request.head.query();
-  const auto arn = arn_of(parts, http::query_value(query, "queue").value_or(""));
-  const auto after = number(http::query_value(query, "after").value_or(""), 0);
-  const auto limit =
-      std::min<std::uint64_t>(number(http::query_value(query, "limit").value_or(""), kMostMessages), kMostMessages);
+  const auto arn = arn_of(parts, query_value(query, "queue"));
+  const auto after = number(query_value(query, "after"), 0);
+  const auto limit = std::min<std::uint64_t>(number(query_value(query, "limit"), kMostMessages), kMostMessages);
   auto peeked = co_await parts.sqs->peek(arn, after, limit);
   if (!peeked) {
     co_await answer_refusal(response, std::move(peeked.error()));

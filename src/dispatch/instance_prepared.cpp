@@ -31,6 +31,7 @@ std::string reason_of(const std::string& payload) {
   std::string reason = parsed ? std::string(get_string(*parsed, "errorType")) : std::string();
   const std::string message = parsed ? std::string(get_string(*parsed, "errorMessage")) : payload;
   if (!message.empty()) reason += (reason.empty() ? "" : ": ") + message;
+  if (reason.empty()) reason = "Runtime.Unknown";
   return reason.substr(0, kReasonBytes);
 }
 

@@ -408,37 +408,37 @@ void FunctionPool::drain(const std::string& version, const std::string& keep_gen
   for (const auto& instance : idle) instance->post_close();
 }
 
-std::optional<SteadyTime> FunctionPool::oldest_idle() const {
-  std::lock_guard lock(mutex_);
-  std::optional<SteadyTime> oldest;
+InstancePtr FunctionPool::find_oldest_idle() const {
+  InstancePtr oldest;
+  SteadyTime since;
   for (const auto& [name, gen] : generations_) {
     if (live(gen) <= gen.provisioned) continue;
     for (const auto* list : {&gen.idle, &gen.snapshots.waiting}) {
       for (const auto& instance : *list) {
-        const SteadyTime since = gen.instances.at(instance).idle_since;
-        if (!oldest || since < *oldest) oldest = since;
+        const SteadyTime idle_since = gen.instances.at(instance).idle_since;
+        if (oldest && idle_since >= since) continue;
+        oldest = instance;
+        since = idle_since;
       }
     }
   }
   return oldest;
 }
 
+std::optional<SteadyTime> FunctionPool::oldest_idle() const {
+  std::lock_guard lock(mutex_);
+  const InstancePtr oldest = find_oldest_idle();
+  if (!oldest) return std::nullopt;
+  return generations_.at(oldest->target().generation).instances.at(oldest).idle_since;
+}
+
 void FunctionPool::evict_oldest_idle() {
   InstancePtr evicted;
   {
     std::lock_guard lock(mutex_);
-    Generation* from = nullptr;
-    for (auto& [name, gen] : generations_) {
-      if (live(gen) <= gen.provisioned) continue;
-      for (const auto* list : {&gen.idle, &gen.snapshots.waiting}) {
-        for (const auto& instance : *list) {
-          if (evicted && gen.instances.at(instance).idle_since >= from->instances.at(evicted).idle_since) continue;
-          evicted = instance;
-          from = &gen;
-        }
-      }
-    }
+    evicted = find_oldest_idle();
     if (!evicted) return;
+    Generation* from = find(*evicted);
     std::erase(from->idle, evicted);
     // What had to go for want of memory is not made again at once.
     if (std::erase(from->snapshots.waiting, evicted) > 0) {

@@ -154,6 +154,7 @@ class FunctionPool : public std::enable_shared_from_this<FunctionPool> {
   void end_pause(Generation& generation);
   void warm(const std::shared_ptr<const Target>& target, std::uint64_t pause, Reactor& reactor);
   InstancePtr take_prepared(Generation& generation);
+  [[nodiscard]] InstancePtr find_oldest_idle() const;  // null where nothing idle may go
   void erase_where_over(const std::string& generation);
   InstancePtr take_idle(Generation& generation, const Reactor* preferred);
   void set_state(PoolRecord& record, InstanceState state);

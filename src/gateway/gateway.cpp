@@ -71,7 +71,7 @@ void Gateway::withdraw_domain(const std::string& name) {
   domains_.erase(to_lower(name));
 }
 
-std::shared_ptr<Bucket> Gateway::bucket(const std::string& name, const std::optional<Limits>& limits) {
+std::shared_ptr<TokenBucket> Gateway::bucket(const std::string& name, const std::optional<RateLimits>& limits) {
   const std::unique_lock lock(mutex_);
   if (!limits) {
     buckets_.erase(name);
@@ -80,7 +80,7 @@ std::shared_ptr<Bucket> Gateway::bucket(const std::string& name, const std::opti
   auto& slot = buckets_[name];
   auto present = slot.lock();
   if (!present || present->limits() != *limits) {
-    present = std::make_shared<Bucket>(*limits);
+    present = std::make_shared<TokenBucket>(*limits);
     slot = present;
   }
   std::erase_if(buckets_, [](const auto& entry) { return entry.second.expired(); });

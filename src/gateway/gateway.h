@@ -101,7 +101,7 @@ class Gateway {
   void publish_domain(DomainPtr domain);
   void withdraw_domain(const std::string& name);
   // The bucket of this name, the present one where its limits are the same; null where there are none.
-  std::shared_ptr<Bucket> bucket(const std::string& name, const std::optional<Limits>& limits);
+  std::shared_ptr<TokenBucket> bucket(const std::string& name, const std::optional<RateLimits>& limits);
   void forget_authorizations(const std::string& api_id);
 
   // "<api id>.execute-api.<anything>[:port]" or a custom domain name.
@@ -185,7 +185,7 @@ class Gateway {
   mutable std::shared_mutex mutex_;
   std::unordered_map<std::string, ApiPtr> apis_;
   std::map<std::string, DomainPtr, std::less<>> domains_;
-  std::map<std::string, std::weak_ptr<Bucket>> buckets_;
+  std::map<std::string, std::weak_ptr<TokenBucket>> buckets_;
   std::mutex breakers_mutex_;
   std::map<std::string, delivery::Breaker> breakers_;  // of HTTP servers that have failed
   std::mutex cache_mutex_;

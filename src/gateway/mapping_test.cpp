@@ -150,7 +150,7 @@ TEST(PlanParts, VariablesOfAUriGetTheirOtherNames) {
 }
 
 TEST(Bucket, ABurstAndThenTheRate) {
-  Bucket bucket({.rate = 2, .burst = 3});
+  TokenBucket bucket({.rate = 2, .burst = 3});
   SteadyTime now{};
   for (int i = 0; i < 3; ++i) EXPECT_EQ(bucket.take(now).count(), 0);
   EXPECT_EQ(bucket.take(now), std::chrono::milliseconds(500));
@@ -160,7 +160,7 @@ TEST(Bucket, ABurstAndThenTheRate) {
   now += std::chrono::hours(1);
   for (int i = 0; i < 3; ++i) EXPECT_EQ(bucket.take(now).count(), 0);
   EXPECT_GT(bucket.take(now).count(), 0);
-  Bucket closed({.rate = 0, .burst = 0});
+  TokenBucket closed({.rate = 0, .burst = 0});
   EXPECT_GT(closed.take(now).count(), 0);
 }
 

@@ -12,10 +12,10 @@
 #include <utility>
 #include <vector>
 
+#include "base/token_bucket.h"
 #include "gateway/cors.h"
 #include "gateway/route_table.h"
 #include "gateway/template.h"
-#include "gateway/throttle.h"
 #include "identity/policy_document.h"
 
 namespace mayfly::gateway {
@@ -93,7 +93,7 @@ struct Route {
   std::shared_ptr<const Authorizer> authorizer;
   std::vector<std::string> scopes;
   std::shared_ptr<const Integration> integration;  // null: it has none
-  std::shared_ptr<Bucket> bucket;                  // null: no limit of its own
+  std::shared_ptr<TokenBucket> bucket;             // null: no limit of its own
   // Of REST APIs.
   bool has_no_method = false;  // the path is known, the method is not
   bool needs_key = false;
@@ -126,7 +126,7 @@ struct Stage {
   RouteTable table;
   std::vector<Route> routes;  // by the table's numbers
   std::optional<Cors> cors;
-  std::shared_ptr<Bucket> bucket;
+  std::shared_ptr<TokenBucket> bucket;
   std::string log_group;  // "" where access is not logged
   Template log_format;
   bool log_is_json = false;

@@ -62,9 +62,9 @@ std::string with_names(std::string_view uri, const Pairs& names) {
   return out.append(uri);
 }
 
-std::optional<Limits> limits_from(std::optional<double> rate, std::optional<std::int32_t> burst) {
+std::optional<RateLimits> limits_from(std::optional<double> rate, std::optional<std::int32_t> burst) {
   if (!rate && !burst) return std::nullopt;
-  Limits out;
+  RateLimits out;
   out.rate = rate.value_or(static_cast<double>(burst.value_or(0)));
   out.burst = burst ? static_cast<double>(*burst) : out.rate;
   return out;

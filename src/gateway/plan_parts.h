@@ -25,7 +25,7 @@ std::string with_stage_variables(std::string text, const Pairs& variables);
 std::string with_names(std::string_view uri, const Pairs& names);
 
 // nullopt where there is neither. One without the other: as many at once as in a second.
-std::optional<Limits> limits_from(std::optional<double> rate, std::optional<std::int32_t> burst);
+std::optional<RateLimits> limits_from(std::optional<double> rate, std::optional<std::int32_t> burst);
 // Nothing where the format cannot be read.
 void set_access_log(Stage& stage, std::string_view log_group_arn, const std::string& format);
 

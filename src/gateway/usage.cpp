@@ -29,7 +29,7 @@ sys_days month_start(std::chrono::year_month month, int offset) {
   return sys_days(month / std::chrono::day(1)) + days(offset);
 }
 
-const Limits* limits_of_method(const UsagePlan& plan, const Usage::Asked& asked) {
+const RateLimits* limits_of_method(const UsagePlan& plan, const Usage::Asked& asked) {
   const auto stage = plan.stages.find(asked.stage);
   if (stage == plan.stages.end()) return nullptr;
   const auto found = stage->second.find(asked.method);
@@ -133,7 +133,7 @@ Usage::Verdict Usage::take(const Asked& asked, SystemTime now, SteadyTime steady
   const auto limits = of_method != nullptr ? std::optional(*of_method) : plan.limits;
   if (limits) {
     auto& bucket = counter_of->buckets[of_method != nullptr ? asked.stage + asked.method : std::string()];
-    if (!bucket || bucket->limits() != *limits) bucket = std::make_shared<Bucket>(*limits);
+    if (!bucket || bucket->limits() != *limits) bucket = std::make_shared<TokenBucket>(*limits);
     if (const auto wait = bucket->take(steady_now); wait != std::chrono::nanoseconds(0)) {
       verdict.kind = Kind::kThrottled;
       verdict.retry_after = std::chrono::ceil<std::chrono::seconds>(wait);

@@ -21,7 +21,7 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "gateway/throttle.h"
+#include "base/token_bucket.h"
 
 namespace mayfly::gateway {
 
@@ -45,10 +45,10 @@ struct ApiKey {
 };
 struct UsagePlan {
   std::string id;
-  std::optional<Limits> limits;
+  std::optional<RateLimits> limits;
   std::optional<Quota> quota;
   // "api/stage" to the limits of its methods ("/pets/{id}/GET").
-  std::map<std::string, std::map<std::string, Limits>, std::less<>> stages;
+  std::map<std::string, std::map<std::string, RateLimits>, std::less<>> stages;
   std::unordered_set<std::string> keys;  // by id
 };
 using UsagePlanPtr = std::shared_ptr<const UsagePlan>;
@@ -102,7 +102,7 @@ class Usage {
   void drop(const std::string& id);  // a plan, with the mutex held
   struct Counter {
     Counts days;
-    std::map<std::string, std::shared_ptr<Bucket>, std::less<>> buckets;  // by method; "" for the plan's own
+    std::map<std::string, std::shared_ptr<TokenBucket>, std::less<>> buckets;  // by method; "" for the plan's own
     bool changed = false;
   };
   struct Found {

@@ -11,12 +11,12 @@ using Kind = Usage::Verdict::Kind;
 // Wednesday, 25 November 2026.
 constexpr sys_days kToday{year(2026) / 11 / 25};
 
-std::shared_ptr<UsagePlan> plan_with(std::optional<Limits> limits, std::optional<Quota> quota) {
+std::shared_ptr<UsagePlan> plan_with(std::optional<RateLimits> limits, std::optional<Quota> quota) {
   auto plan = std::make_shared<UsagePlan>();
   plan->id = "p1";
   plan->limits = limits;
   plan->quota = quota;
-  plan->stages["api/dev"]["/x/GET"] = Limits{.rate = 1, .burst = 1};
+  plan->stages["api/dev"]["/x/GET"] = RateLimits{.rate = 1, .burst = 1};
   plan->keys = {"k1"};
   return plan;
 }
@@ -74,7 +74,7 @@ TEST_F(UsageTest, AQuotaHoldsForItsPeriodAndSurvives) {
 }
 
 TEST_F(UsageTest, ThrottlesAreOfAKeyAndOfAMethod) {
-  usage.set_plan(plan_with(Limits{.rate = 1, .burst = 2}, std::nullopt));
+  usage.set_plan(plan_with(RateLimits{.rate = 1, .burst = 2}, std::nullopt));
   EXPECT_EQ(ask().kind, Kind::kAllowed);
   EXPECT_EQ(ask().kind, Kind::kAllowed);
   EXPECT_EQ(ask().kind, Kind::kThrottled);

@@ -1,6 +1,5 @@
 #include "identity/policy_condition.h"
 
-#include <arpa/inet.h>
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -89,46 +88,6 @@ bool Condition::read_date(std::string_view text, double& out) {
   return time.has_value();
 }
 
-bool Condition::read_address(std::string_view text, Address& out) {
-  const auto slash = text.find('/');
-  const std::string host(text.substr(0, slash));
-  std::array<char, 16> bytes{};
-  if (::inet_pton(AF_INET, host.c_str(), bytes.data()) == 1) {
-    out.bytes.assign(bytes.data(), 4);
-  } else if (::inet_pton(AF_INET6, host.c_str(), bytes.data()) == 1) {
-    out.bytes.assign(bytes.data(), 16);
-    out.v6 = true;
-  } else {
-    return false;
-  }
-  const auto bits = static_cast<unsigned>(out.bytes.size() * 8);
-  out.prefix = bits;
-  if (slash != std::string_view::npos) {
-    const auto digits = text.substr(slash + 1);
-    const auto read = std::from_chars(digits.data(), digits.data() + digits.size(), out.prefix);
-    if (read.ec != std::errc() || read.ptr != digits.data() + digits.size() || out.prefix > bits) return false;
-  }
-  // An IPv4 peer of a dual-stack socket is still that IPv4 peer.
-  constexpr std::string_view kMapped("\0\0\0\0\0\0\0\0\0\0\xff\xff", 12);
-  if (out.v6 && out.prefix >= 96 && std::string_view(out.bytes).starts_with(kMapped)) {
-    out.bytes.erase(0, kMapped.size());
-    out.prefix -= 96;
-    out.v6 = false;
-  }
-  return true;
-}
-
-bool Condition::within(const Address& address, const Address& range) {
-  if (address.v6 != range.v6) return false;
-  for (unsigned bit = 0; bit < range.prefix; bit += 8) {
-    const unsigned left = std::min(8U, range.prefix - bit);
-    const auto mask = static_cast<unsigned char>(0xff00U >> left);
-    const auto difference = static_cast<unsigned char>(address.bytes[bit / 8] ^ range.bytes[bit / 8]);
-    if ((difference & mask) != 0) return false;
-  }
-  return true;
-}
-
 Result<void> Condition::add_arn(const std::string& value, bool variables) {
   std::vector<Pattern> parts;
   for (const auto part : arn_parts(value)) {
@@ -151,7 +110,6 @@ Result<void> Condition::add_arn(const std::string& value, bool variables) {
 
 Result<void> Condition::add_value(const std::string& value, const Form& form, bool variables) {
   double number = 0;
-  Address address;
   switch (type_) {
     case Type::kString:
     case Type::kBool: {
@@ -180,10 +138,12 @@ Result<void> Condition::add_value(const std::string& value, const Form& form, bo
       binaries_.push_back(std::move(*bytes));
       return {};
     }
-    case Type::kIp:
-      if (!read_address(value, address)) return fail(ErrorCode::kInvalid, fmt::format("{} is no IP range", value));
-      ranges_.push_back(std::move(address));
+    case Type::kIp: {
+      auto range = parse_network(value);
+      if (!range) return fail(ErrorCode::kInvalid, fmt::format("{} is no IP range", value));
+      ranges_.push_back(std::move(*range));
       return {};
+    }
     case Type::kArn:
       return add_arn(value, variables);
     case Type::kNull:
@@ -265,7 +225,6 @@ bool Condition::number_matches(double value) const {
 
 Truth Condition::compare_one(const std::string& value, const Context& context) const {
   double number = 0;
-  Address address;
   switch (type_) {
     case Type::kString:
     case Type::kBool:
@@ -278,9 +237,11 @@ Truth Condition::compare_one(const std::string& value, const Context& context) c
       const auto bytes = base64_decode(value);
       return bytes ? truth(std::ranges::find(binaries_, *bytes) != binaries_.end()) : Truth::kUnclear;
     }
-    case Type::kIp:
-      if (!read_address(value, address)) return Truth::kUnclear;
-      return truth(std::ranges::any_of(ranges_, [&](const Address& range) { return within(address, range); }));
+    case Type::kIp: {
+      const auto address = parse_network(value);
+      if (!address) return Truth::kUnclear;
+      return truth(std::ranges::any_of(ranges_, [&](const Network& range) { return within(*address, range); }));
+    }
     case Type::kArn:
       return truth(arn_matches(value, context));
     case Type::kNull:

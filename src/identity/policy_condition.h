@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "identity/network.h"
 #include "identity/policy_context.h"
 #include "identity/policy_pattern.h"
 
@@ -30,11 +31,6 @@ class Condition {
   enum class Type : std::uint8_t { kString, kNumeric, kDate, kBool, kBinary, kIp, kArn, kNull };
   enum class Compare : std::uint8_t { kEquals, kLess, kLessEquals, kGreater, kGreaterEquals };
   enum class Quantifier : std::uint8_t { kNone, kAll, kAny };
-  struct Address {
-    bool v6 = false;
-    std::string bytes;  // 4 or 16
-    unsigned prefix = 0;
-  };
   struct Form {
     std::string_view name;
     Type type;
@@ -44,10 +40,8 @@ class Condition {
     bool ignore_case;
   };
   static const Form* find_form(std::string_view name);
-  static bool read_address(std::string_view text, Address& out);
   static bool read_number(std::string_view text, double& out);
   static bool read_date(std::string_view text, double& out);
-  static bool within(const Address& address, const Address& range);
   Result<void> add_value(const std::string& value, const Form& form, bool variables);
   Result<void> add_arn(const std::string& value, bool variables);
   // Whether one value of the request equals (or is less than, ...) one of the condition's values; not yet negated.
@@ -69,7 +63,7 @@ class Condition {
   std::vector<std::vector<Pattern>> arns_;  // six parts each
   std::vector<double> numbers_;
   std::vector<std::string> binaries_;
-  std::vector<Address> ranges_;
+  std::vector<Network> ranges_;
 };
 
 }  // namespace mayfly::identity

@@ -135,7 +135,7 @@ std::shared_ptr<const gateway::Authorizer> compiled(const wire::Authorizer& auth
   return out;
 }
 
-std::optional<gateway::Limits> limits_of(const wire::MethodSetting* settings) {
+std::optional<RateLimits> limits_of(const wire::MethodSetting* settings) {
   if (settings == nullptr) return std::nullopt;
   // -1 says that there is none.
   if (settings->throttlingRateLimit.value_or(0) < 0 || settings->throttlingBurstLimit.value_or(0) < 0)

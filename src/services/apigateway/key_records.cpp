@@ -10,7 +10,7 @@
 namespace mayfly::apigateway {
 namespace {
 
-std::optional<gateway::Limits> limits_of(const wire::ThrottleSettings& throttle) {
+std::optional<RateLimits> limits_of(const wire::ThrottleSettings& throttle) {
   return gateway::limits_from(throttle.rateLimit, throttle.burstLimit);
 }
 

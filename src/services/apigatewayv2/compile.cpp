@@ -79,7 +79,7 @@ std::shared_ptr<const gateway::Authorizer> authorizer_of(const wire::Authorizer&
   return out;
 }
 
-std::optional<gateway::Limits> limits_of(const std::optional<wire::RouteSettings>& settings) {
+std::optional<RateLimits> limits_of(const std::optional<wire::RouteSettings>& settings) {
   if (!settings) return std::nullopt;
   return gateway::limits_from(settings->ThrottlingRateLimit, settings->ThrottlingBurstLimit);
 }

@@ -140,18 +140,8 @@ ApiClient::ApiClient(Clock& clock, ConnectionTable& connections, const Destinati
     : clock_(clock), connections_(connections), destinations_(destinations), pool_(kThreads, kWaiting) {}
 
 bool ApiClient::take(const DestinationRecord& destination) {
-  const std::lock_guard lock(mutex_);
   const double rate = std::max(destination.rate_limit, 1);
-  const auto [entry, added] = buckets_.try_emplace(destination.key());
-  Bucket& bucket = entry->second;
-  const SteadyTime now = clock_.steady_now();
-  if (added) bucket.tokens = rate;
-  if (!added) bucket.tokens += rate * std::chrono::duration<double>(now - bucket.filled).count();
-  bucket.tokens = std::min(bucket.tokens, rate);
-  bucket.filled = now;
-  if (bucket.tokens < 1) return false;
-  bucket.tokens -= 1;
-  return true;
+  return buckets_.take(destination.key(), {.rate = rate, .burst = rate}, clock_.steady_now()).count() == 0;
 }
 
 Awaitable<Result<http::Response>> ApiClient::fetch(http::ClientRequest request) {

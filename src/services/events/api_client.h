@@ -16,6 +16,7 @@
 
 #include "base/async.h"
 #include "base/clock.h"
+#include "base/token_bucket.h"
 #include "delivery/targets.h"
 #include "http/client.h"
 #include "services/events/records.h"
@@ -36,10 +37,7 @@ class ApiClient {
   Awaitable<delivery::Attempt> call(delivery::Arn target, delivery::Event event);
 
  private:
-  struct Bucket {
-    double tokens = 0;
-    SteadyTime filled;
-  };
+  static constexpr std::size_t kMostBuckets = 16'384;
   struct Token {
     std::string value;
     SteadyTime until;
@@ -55,9 +53,9 @@ class ApiClient {
   ConnectionTable& connections_;
   const DestinationTable& destinations_;
   BlockingPool pool_;
+  TokenBuckets buckets_{kMostBuckets};  // by the destination's key
   std::mutex mutex_;
-  std::map<std::string, Bucket> buckets_;  // by the destination's key
-  std::map<std::string, Token> tokens_;    // by the connection's key
+  std::map<std::string, Token> tokens_;  // by the connection's key
 };
 
 }  // namespace mayfly::events

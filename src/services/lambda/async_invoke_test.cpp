@@ -206,6 +206,24 @@ TEST_F(AsyncInvoke, EventsOfOthersLieInTheFunctionsLaneAtOnce) {
   EXPECT_EQ(delivered_[0].first, "sqs:letters");
 }
 
+// Whoever asks whether there is a function, and so whether its policy must allow, reads ARNs as whoever runs it.
+TEST_F(AsyncInvoke, AnArnOfAnotherPartitionNamesNoFunction) {
+  create("f", "", 201);
+  EXPECT_TRUE(lambda_->has("arn:aws:lambda:us-east-1:000000000000:function:f"));
+  EXPECT_TRUE(lambda_->has("arn:aws:lambda:us-east-1:000000000000:function:f:$LATEST"));
+  for (const auto* arn :
+       {"arn:aws-cn:lambda:us-east-1:000000000000:function:f", "arn:aws:lambda:us-east-1:000000000000:layer:f",
+        "arn:aws:sqs:us-east-1:000000000000:function:f"}) {
+    EXPECT_FALSE(lambda_->has(arn)) << arn;
+    delivery::Request request;
+    request.target_arn = arn;
+    request.event.payload = "{}";
+    run([&]() -> Awaitable<void> { std::ignore = co_await delivery_->submit(std::move(request)); });
+    settle();
+  }
+  EXPECT_TRUE(invoker_.all.empty());
+}
+
 TEST_F(AsyncInvoke, ConfigurationsAreWrittenReadChangedAndDeleted) {
   create("f", R"("Publish":true,)", 201);
   const std::string path = "/2019-09-25/functions/f/event-invoke-config";

@@ -200,10 +200,7 @@ std::vector<std::chrono::milliseconds> waits_of(const json::value& retry) {
   return out;
 }
 
-}  // namespace
-
-HttpPolicy http_policy(const SubscriptionRecord& subscription, const TopicRecord& topic) {
-  const json::value policy(effective_policy(subscription, topic));
+HttpPolicy http_policy_of(const json::value& policy) {
   HttpPolicy out;
   out.waits = waits_of(*find(policy, kOfSubscription.retry));
   const auto& throttle = *find(policy, kOfSubscription.throttle);
@@ -212,6 +209,15 @@ HttpPolicy http_policy(const SubscriptionRecord& subscription, const TopicRecord
   out.content_type = get_string(*find(policy, kOfSubscription.request), "headerContentType");
   if (out.content_type.empty()) out.content_type = "text/plain; charset=UTF-8";
   return out;
+}
+
+}  // namespace
+
+HttpPolicy http_policy(const SubscriptionRecord& subscription, const TopicRecord& topic) {
+  constexpr std::string_view kAttribute = "DeliveryPolicy";
+  static const HttpPolicy kUsual = http_policy_of(json::value(effective_policy(SubscriptionRecord(), TopicRecord())));
+  if (subscription.attribute(kAttribute).empty() && topic.attribute(kAttribute).empty()) return kUsual;
+  return http_policy_of(json::value(effective_policy(subscription, topic)));
 }
 
 aws::ApiResult<void> check_topic_policy(std::string_view text, std::string_view where) {
@@ -248,25 +254,6 @@ std::string effective_delivery_policy(const SubscriptionRecord& subscription, co
   out["sicklyRetryPolicy"] = nullptr;
   out["guaranteed"] = false;
   return to_json(out);
-}
-
-bool Throttle::take(const std::string& subscription, std::uint32_t per_second, SteadyTime now) {
-  if (per_second == 0) return true;
-  const double rate = per_second;
-  const std::lock_guard lock(mutex_);
-  const auto [entry, added] = buckets_.try_emplace(subscription, Bucket{.tokens = rate, .filled = now});
-  auto& bucket = entry->second;
-  const auto passed = std::chrono::duration<double>(now - bucket.filled).count();
-  bucket.tokens = std::min(rate, bucket.tokens + rate * std::max(passed, 0.0));
-  bucket.filled = now;
-  if (bucket.tokens < 1) return false;
-  bucket.tokens -= 1;
-  return true;
-}
-
-void Throttle::forget(const std::string& subscription) {
-  const std::lock_guard lock(mutex_);
-  buckets_.erase(subscription);
 }
 
 }  // namespace mayfly::sns

@@ -4,13 +4,13 @@
 
 #include <chrono>
 #include <cstdint>
-#include <mutex>
+#include <limits>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "aws/api.h"
+#include "base/token_bucket.h"
 #include "services/sns/records.h"
 
 namespace mayfly::sns {
@@ -35,16 +35,14 @@ std::string effective_delivery_policy(const SubscriptionRecord& subscription, co
 class Throttle {
  public:
   // False where the subscription has had its share. A second's worth may come at once.
-  bool take(const std::string& subscription, std::uint32_t per_second, SteadyTime now);
-  void forget(const std::string& subscription);
+  bool take(const std::string& subscription, std::uint32_t per_second, SteadyTime now) {
+    const double rate = per_second;
+    return per_second == 0 || buckets_.take(subscription, {.rate = rate, .burst = rate}, now).count() == 0;
+  }
+  void forget(const std::string& subscription) { buckets_.forget(subscription); }
 
  private:
-  struct Bucket {
-    double tokens = 0;
-    SteadyTime filled;
-  };
-  std::mutex mutex_;
-  std::unordered_map<std::string, Bucket> buckets_;
+  TokenBuckets buckets_{std::numeric_limits<std::size_t>::max()};  // as many as there are subscriptions
 };
 
 }  // namespace mayfly::sns
