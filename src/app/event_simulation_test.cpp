@@ -12,20 +12,17 @@
 #include <fmt/core.h>
 #include <gtest/gtest.h>
 
-#include <random>
 #include <set>
 
 #include "base/encoding.h"
 #include "base/json.h"
-#include "base/log.h"
 #include "base/signing_key.h"
 #include "base/time_format.h"
-#include "delivery/mortal_queue.h"
+#include "delivery/simulated_server.h"
 #include "http/fake_exchange.h"
 #include "services/events/events.h"
 #include "services/sns/sns.h"
 #include "services/sqs/sqs.h"
-#include "store/fake_key_value.h"
 #include "store/fake_stream.h"
 
 namespace mayfly::app {
@@ -54,9 +51,9 @@ struct Sent {
   std::size_t order = 0;  // among the acknowledged ones
 };
 
-class EventSimulation {
+class EventSimulation final : public delivery::SimulatedServer {
  public:
-  explicit EventSimulation(std::uint64_t seed) : random_(seed) {
+  explicit EventSimulation(std::uint64_t seed) : SimulatedServer(seed) {
     static const auto key = SigningKey::make("test", VirtualClock().now()).value();
     const json::object text{{"privateKey", key.private_key_pem()}, {"certificate", key.certificate_pem()}};
     store_.entries["sns/signing-key"] = {.key = "sns/signing-key", .value = to_json(text), .revision = ++store_.last};
@@ -87,17 +84,10 @@ class EventSimulation {
   }
 
  private:
-  std::uint64_t pick(std::uint64_t below) { return random_() % below; }
-
-  void begin_server() {
-    fate_.dead = false;
-    reactors_ = std::make_unique<Reactors>(clock_, 1);
-    scope_ = std::make_unique<Scope>("simulation");
-    targets_ = std::make_unique<delivery::Targets>();
+  void add_targets() override {
     targets_->add("lambda", [this](delivery::Arn, delivery::Event event) { return run_function(std::move(event)); });
-    delivery::DeliverySettings settings;
-    settings.seed = 1 + pick(1'000'000);
-    delivery_ = std::make_unique<delivery::Delivery>(queue_, *targets_, *reactors_, clock_, settings);
+  }
+  void make_services() override {
     const auto submit = [this](std::vector<delivery::Request> requests) {
       return delivery_->submit_all(std::move(requests));
     };
@@ -110,78 +100,31 @@ class EventSimulation {
     targets_->add("events", events_->target_handler());
     sns_ = std::make_unique<sns::Sns>(store_, queue_, submit, deliver, pool(), clock_, sns::SnsSettings{});
     sns_->add_to(*targets_);
-    store_.hop = [this] { return fate_.step(); };
-    const bool started = task([this]() -> Awaitable<void> {
-      const auto queues = co_await sqs_->load();
-      const auto buses = co_await events_->load();
-      const auto topics = co_await sns_->load();
-      const auto taken_up = co_await delivery_->start();
-      if (!queues || !buses || !topics || !taken_up) wrong_ = "a server does not start";
-      events_->start(reactors_->at(0));
-    });
-    if (!started) wrong_ = "a server does not come to an end of its start";
+  }
+  Awaitable<bool> start_services() override {
+    const auto queues = co_await sqs_->load();
+    const auto buses = co_await events_->load();
+    const auto topics = co_await sns_->load();
+    const auto taken_up = co_await delivery_->start();
+    events_->start(reactors_->at(0));
+    co_return queues&& buses&& topics&& taken_up;
+  }
+  Awaitable<void> stop_services() override {
+    co_await events_->stop();
+    co_await delivery_->stop(seconds(1));
+    co_await sqs_->stop();
+    co_await delivery_->join();
+  }
+  void drop_services() override {
+    sns_.reset();
+    events_.reset();
+    sqs_.reset();
   }
   static BlockingPool& pool() {
     static BlockingPool one(1, 16);
     return one;
   }
-  // Nothing is finished, told or waited for.
-  void kill_server() {
-    ++kills_;
-    slow_ = 0;
-    reactors_.reset();
-    sns_.reset();
-    events_.reset();
-    sqs_.reset();
-    delivery_.reset();
-    scope_.reset();
-  }
-  void end_server_and_begin() {
-    kill_server();
-    clock_.advance(seconds(pick(50)));
-    fate_.steps_left = calm_ || pick(4) != 0 ? 0 : 1 + pick(30);
-    begin_server();
-    // Killed in its start: again, and in peace.
-    if (fate_.dead) {
-      wrong_.clear();
-      kill_server();
-      fate_.steps_left = 0;
-      begin_server();
-    }
-  }
-  void stop() {
-    task([this]() -> Awaitable<void> {
-      co_await events_->stop();
-      co_await delivery_->stop(seconds(1));
-      co_await sqs_->stop();
-      co_await delivery_->join();
-    });
-    kill_server();
-  }
-
-  void settle() {
-    for (int i = 0; i < 100'000 && !fate_.dead; ++i) {
-      if (reactors_->at(0).poll() == 0) return;
-    }
-  }
-  bool task(std::function<Awaitable<void>()> work) {
-    const auto done = std::make_shared<bool>(false);
-    scope_->spawn(reactors_->at(0), "task", [done, work = std::move(work)]() -> Awaitable<void> {
-      co_await work();
-      *done = true;
-    });
-    settle();
-    return *done || fate_.dead;
-  }
-  void advance(std::chrono::nanoseconds by) {
-    while (by > by.zero() && !fate_.dead) {
-      // Time does not jump over what an attempt under way has to do meanwhile (renewing its lease).
-      const auto part = std::min<std::chrono::nanoseconds>(by, slow_ > 0 ? seconds(2) : minutes(1));
-      clock_.advance(part);
-      settle();
-      by -= part;
-    }
-  }
+  void advance(std::chrono::nanoseconds by) { SimulatedServer::advance(by, minutes(1)); }
 
   aws::Service& service(const std::string& name) {
     if (name == "sns") return sns_->service();
@@ -377,49 +320,19 @@ class EventSimulation {
     }
   }
 
-  std::mt19937_64 random_;
-  VirtualClock clock_;
-  delivery::Fate fate_;
-  store::FakeKeyValue store_;
   store::FakeStream streams_{clock_};
-  delivery::FakeQueue memory_{clock_};
-  delivery::MortalQueue queue_{memory_, fate_};
   std::map<std::string, Sent> sent_;
   std::vector<std::pair<std::string, SystemTime>> repeatable_;  // publishes to the FIFO topic of the last minutes
   std::size_t acknowledged_ = 0;
   std::set<std::string> ran_;
   std::string answer_;
-  bool calm_ = false;
-  int kills_ = 0;
-  int slow_ = 0;  // attempts under way that take their time
-  std::string wrong_;
-  std::unique_ptr<Reactors> reactors_;
-  std::unique_ptr<Scope> scope_;
-  std::unique_ptr<delivery::Targets> targets_;
-  std::unique_ptr<delivery::Delivery> delivery_;
   std::unique_ptr<sqs::Sqs> sqs_;
   std::unique_ptr<events::Events> events_;
   std::unique_ptr<sns::Sns> sns_;
 };
 
-std::uint64_t number_from(const char* variable, std::uint64_t fallback) {
-  const char* text = std::getenv(variable);  // NOLINT(concurrency-mt-unsafe): before any thread
-  return text == nullptr ? fallback : std::stoull(text);
-}
-
 TEST(EventSimulation, NothingAcknowledgedIsLostAndNothingIsInvented) {
-  static RealClock real;
-  configure_log(Level::kWarn, LogFormat::kText, real);
-  const auto only = number_from("MAYFLY_TEST_SEED", 0);
-  const auto count = only != 0 ? 1 : number_from("MAYFLY_TEST_SEEDS", 100);
-  for (std::uint64_t i = 0; i < count; ++i) {
-    const auto seed = only != 0 ? only : i + 1;
-    // Of the log only that of a failing seed.
-    testing::internal::CaptureStderr();
-    const auto wrong = EventSimulation(seed).run();
-    const auto log = testing::internal::GetCapturedStderr();
-    ASSERT_TRUE(wrong.empty()) << log << "MAYFLY_TEST_SEED=" << seed << ": " << wrong;
-  }
+  delivery::simulate(100, Level::kWarn, [](std::uint64_t seed) { return EventSimulation(seed).run(); });
 }
 
 }  // namespace

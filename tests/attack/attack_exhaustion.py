@@ -80,13 +80,16 @@ def memory_bomb_in_children(event, report):
             libc.pause()
             os._exit(len(kept) & 0)
         children.append(pid)
-    alive, deadline = 0, time.monotonic() + event.get("seconds", 8)
-    while alive < count and select.select([read_end], [], [], max(0.0, deadline - time.monotonic()))[0]:
-        alive += len(os.read(read_end, 1))
-    (report.escape if alive == count else report.refused)(f"{alive} of {count} processes of {each} MB lived")
-    for pid in children:
+    filled, deadline = 0, time.monotonic() + event.get("seconds", 8)
+    while filled < count and select.select([read_end], [], [], max(0.0, deadline - time.monotonic()))[0]:
+        filled += len(os.read(read_end, 1))
+    # Those that were killed for a later one's memory had filled theirs, too.
+    living = [pid for pid in children if os.waitpid(pid, os.WNOHANG) == (0, 0)]
+    escaped = filled == count and len(living) == count
+    (report.escape if escaped else report.refused)(f"{len(living)} of {count} processes of {each} MB lived, {filled} had begun")
+    for pid in living:
         os.kill(pid, 9)
-    for pid in children:
+    for pid in living:
         os.waitpid(pid, 0)
 
 

@@ -9,11 +9,9 @@
 // A failing seed is printed; MAYFLY_TEST_SEED=<seed> runs it alone, MAYFLY_TEST_SEEDS=<count> another number of them.
 #include <fmt/core.h>
 
-#include <random>
 #include <set>
 
-#include "base/log.h"
-#include "delivery/mortal_queue.h"
+#include "delivery/simulated_server.h"
 #include "services/scheduler/record.h"
 #include "services/scheduler/target.h"
 #include "services/scheduler/test_world.h"
@@ -26,11 +24,6 @@ using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::seconds;
 
-using Random = std::mt19937_64;
-
-using delivery::Fate;
-using delivery::MortalQueue;
-
 struct Planned {
   std::string key;
   std::string name;
@@ -39,9 +32,9 @@ struct Planned {
   std::vector<SystemTime> due;
 };
 
-class Simulation {
+class Simulation final : public delivery::SimulatedServer {
  public:
-  explicit Simulation(std::uint64_t seed) : random_(seed) {}
+  explicit Simulation(std::uint64_t seed) : SimulatedServer(seed) {}
 
   // "" or what is wrong.
   std::string run() {
@@ -67,93 +60,39 @@ class Simulation {
   }
 
  private:
-  std::uint64_t pick(std::uint64_t below) { return random_() % below; }
   std::chrono::nanoseconds random_step() {
     return pick(3) == 0 ? std::chrono::nanoseconds(milliseconds(1 + pick(5'000)))
                         : std::chrono::nanoseconds(seconds(10 + pick(300)));
   }
 
-  void begin_server() {
-    fate_.dead = false;
-    reactors_ = std::make_unique<Reactors>(clock_, 1);
-    scope_ = std::make_unique<Scope>("simulation");
-    targets_ = std::make_unique<delivery::Targets>();
+  void add_targets() override {
     targets_->add("sqs",
                   [this](delivery::Arn arn, delivery::Event event) { return take(std::move(arn), std::move(event)); });
-    delivery::DeliverySettings settings;
-    settings.seed = 1 + pick(1'000'000);
-    delivery_ = std::make_unique<delivery::Delivery>(queue_, *targets_, *reactors_, clock_, settings);
+  }
+  void make_services() override {
     const auto submit = [this](std::vector<delivery::Request> requests) {
       return delivery_->submit_all(std::move(requests));
     };
     scheduler_ = std::make_unique<Scheduler>(store_, submit, supports_test_targets, clock_, SchedulerSettings{});
-    store_.hop = [this] { return fate_.step(); };
-    const bool started = task([this]() -> Awaitable<void> {
-      const auto loaded = co_await scheduler_->load();
-      const auto taken_up = co_await delivery_->start();
-      if (!loaded || !taken_up) wrong_ = "a server does not start";
-      scheduler_->start(reactors_->at(0));
-    });
-    if (!started) wrong_ = "a server does not come to an end of its start";
   }
-  // Nothing is finished, told or waited for.
-  void kill_server() {
-    ++kills_;
-    slow_ = 0;
-    reactors_.reset();
-    scheduler_.reset();
-    delivery_.reset();
-    scope_.reset();
+  Awaitable<bool> start_services() override {
+    const auto loaded = co_await scheduler_->load();
+    const auto taken_up = co_await delivery_->start();
+    scheduler_->start(reactors_->at(0));
+    co_return loaded&& taken_up;
   }
-  void end_server_and_begin() {
-    kill_server();
+  Awaitable<void> stop_services() override {
+    co_await scheduler_->stop();
+    co_await delivery_->stop(seconds(1));
+    co_await delivery_->join();
+  }
+  void drop_services() override { scheduler_.reset(); }
+  std::chrono::nanoseconds away() override {
     const bool long_away = pick(8) == 0;
-    const auto away =
-        long_away ? std::chrono::nanoseconds(minutes(6 + pick(60))) : std::chrono::nanoseconds(seconds(pick(50)));
     long_away_ = long_away_ || long_away;
-    clock_.advance(away);
-    fate_.steps_left = calm_ || pick(4) != 0 ? 0 : 1 + pick(30);
-    begin_server();
-    // Killed in its start: again, and in peace.
-    if (fate_.dead) {
-      wrong_.clear();
-      kill_server();
-      fate_.steps_left = 0;
-      begin_server();
-    }
+    return long_away ? std::chrono::nanoseconds(minutes(6 + pick(60))) : std::chrono::nanoseconds(seconds(pick(50)));
   }
-  void stop() {
-    task([this]() -> Awaitable<void> {
-      co_await scheduler_->stop();
-      co_await delivery_->stop(seconds(1));
-      co_await delivery_->join();
-    });
-    kill_server();
-  }
-
-  void settle() {
-    for (int i = 0; i < 100'000 && !fate_.dead; ++i) {
-      if (reactors_->at(0).poll() == 0) return;
-    }
-  }
-  bool task(std::function<Awaitable<void>()> work) {
-    bool done = false;
-    scope_->spawn(reactors_->at(0), "task", [&done, work = std::move(work)]() -> Awaitable<void> {
-      co_await work();
-      done = true;
-    });
-    settle();
-    return done || fate_.dead;
-  }
-  void advance(std::chrono::nanoseconds by) {
-    while (by > by.zero() && !fate_.dead) {
-      // Time does not jump over what an attempt under way has to do meanwhile (renewing its lease).
-      const auto part = std::min<std::chrono::nanoseconds>(by, slow_ > 0 ? seconds(2) : minutes(10));
-      clock_.advance(part);
-      settle();
-      by -= part;
-    }
-  }
+  void advance(std::chrono::nanoseconds by) { SimulatedServer::advance(by, minutes(10)); }
 
   Awaitable<delivery::Attempt> take(delivery::Arn arn, delivery::Event event) {
     delivery::Attempt out;
@@ -255,44 +194,17 @@ class Simulation {
     }
   }
 
-  Random random_;
-  VirtualClock clock_;
-  Fate fate_;
-  MemoryStore store_;
-  delivery::FakeQueue memory_{clock_};
-  MortalQueue queue_{memory_, fate_};
   SystemTime horizon_;
   std::vector<Planned> planned_;
   std::map<std::string, int> delivered_;
   std::map<std::string, int> dead_;
   std::map<std::string, std::string> text_;  // payloads
-  bool calm_ = false;
   bool long_away_ = false;
-  int kills_ = 0;
-  int slow_ = 0;  // attempts under way that take their time
-  std::string wrong_;
-  std::unique_ptr<Reactors> reactors_;
-  std::unique_ptr<Scope> scope_;
-  std::unique_ptr<delivery::Targets> targets_;
-  std::unique_ptr<delivery::Delivery> delivery_;
   std::unique_ptr<Scheduler> scheduler_;
 };
 
-std::uint64_t number_from(const char* variable, std::uint64_t fallback) {
-  const char* text = std::getenv(variable);  // NOLINT(concurrency-mt-unsafe): before any thread
-  return text == nullptr ? fallback : std::stoull(text);
-}
-
 TEST(SchedulerSimulation, NothingIsLostInventedOrHandedOverTwice) {
-  static RealClock real;
-  configure_log(Level::kError, LogFormat::kText, real);
-  const auto only = number_from("MAYFLY_TEST_SEED", 0);
-  const auto count = only != 0 ? 1 : number_from("MAYFLY_TEST_SEEDS", 1'000);
-  for (std::uint64_t i = 0; i < count; ++i) {
-    const auto seed = only != 0 ? only : i + 1;
-    const auto wrong = Simulation(seed).run();
-    ASSERT_TRUE(wrong.empty()) << "MAYFLY_TEST_SEED=" << seed << ": " << wrong;
-  }
+  delivery::simulate(1'000, Level::kError, [](std::uint64_t seed) { return Simulation(seed).run(); });
 }
 
 }  // namespace
