@@ -60,6 +60,9 @@ class FakeQueue final : public store::Queue {
   }
   Awaitable<Result<void>> publish_to_many(std::vector<Fanout> messages) override {
     if (broken) co_return fail(ErrorCode::kIo, "no space");
+    for (const auto& one : messages) {
+      if (!queues.contains(one.queue.str())) co_return fail(ErrorCode::kNotFound, one.queue.str());
+    }
     ++writes;
     for (auto& one : messages) put(queues[one.queue.str()], std::move(one.message));
     co_return Result<void>();

@@ -214,6 +214,7 @@ TEST(Delivery, AnEventForAQueueIsWrittenWhereItIsTaken) {
     return out;
   });
   w.start();
+  w.queue.queues["sqs/letters"];
   std::vector<Request> both;
   both.push_back(request_for(kQueueArn));
   both.push_back(request_for(kFunction));
@@ -232,6 +233,29 @@ TEST(Delivery, AnEventForAQueueIsWrittenWhereItIsTaken) {
   ASSERT_TRUE(w.submit(request_for(kQueueArn)));
   EXPECT_EQ(w.count("letters"), 2U);
   EXPECT_EQ(w.queue.queues["sqs/letters"].messages.size(), 1U);
+}
+
+TEST(Delivery, AQueueThatGoesAtTheMomentOfTheWriteIsNobodyElsesTrouble) {
+  World w;
+  w.targets.add_placement("sqs", [](const Arn& arn, const Event& event) -> std::optional<store::Queue::Fanout> {
+    store::Queue::Fanout out;
+    out.queue = store::QueueName("sqs/" + arn.resource);
+    out.message.id = event.id;
+    out.message.body = event.payload;
+    return out;
+  });
+  w.start();
+  w.queue.queues["sqs/there"];
+  std::vector<Request> all;
+  all.push_back(request_for(kQueueArn));  // its queue has just been removed
+  all.push_back(request_for("arn:aws:sqs:us-east-1:000000000000:there"));
+  all.push_back(request_for(kFunction));
+  w.run([&]() -> Awaitable<void> { EXPECT_TRUE(co_await w.delivery->submit_all(std::move(all))); });
+  // All took the ordinary way, each to what becomes of it there.
+  EXPECT_EQ(w.count("function:work"), 1U);
+  EXPECT_EQ(w.count("there"), 1U);
+  EXPECT_EQ(w.count("letters"), 1U);
+  EXPECT_TRUE(w.queue.queues["sqs/there"].messages.empty());
 }
 
 TEST(Delivery, AShortcutSparesTheEventALane) {
