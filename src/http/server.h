@@ -22,6 +22,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "http/message.h"
+#include "http/web_socket.h"
 
 namespace mayfly::http {
 
@@ -67,6 +68,9 @@ class ResponseWriter {
   virtual void on_peer_closed(std::function<void()> callback) = 0;
   // Whether the peer's end has not been seen: one look at the socket, for a handler that has waited for long.
   [[nodiscard]] virtual bool peer_is_there() { return true; }
+  // Answers 101 to a request that check_web_socket() accepts, with further fields (Sec-WebSocket-Protocol). The handler
+  // reads the socket until its end and returns; the connection ends with it. kInvalid, kClosed.
+  virtual Awaitable<Result<std::shared_ptr<WebSocket>>> upgrade(Headers headers, WebSocketLimits limits);
   // Where the request was worked on. A connection whose requests are, one after the other, worked on elsewhere goes
   // there between two of them: each then needs no message from one reactor to another.
   virtual void prefer(Reactor& reactor) { static_cast<void>(reactor); }
