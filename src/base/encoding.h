@@ -1,4 +1,4 @@
-// Text encodings: base64, hex, percent. Decoders refuse malformed input and never read past its end.
+// Text encodings: base64, hex, percent, UTF-8. Decoders refuse malformed input and never read past its end.
 #pragma once
 
 #include <optional>
@@ -17,6 +17,9 @@ enum class Slash : bool { kEncode, kKeep };
 std::string percent_encode(std::string_view text, Slash slash);
 // nullopt where '%' is not followed by two hex digits. '+' stays '+'.
 std::optional<std::string> percent_decode(std::string_view text);
+
+// RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF.
+bool is_valid_utf8(std::string_view text);
 
 bool iequals(std::string_view a, std::string_view b);  // ASCII case-insensitive
 std::string to_lower(std::string_view text);           // ASCII

@@ -80,5 +80,17 @@ TEST(Ids, AreWellFormedAndDiffer) {
   EXPECT_EQ(random_hex(4).size(), 8U);
 }
 
+TEST(Utf8, IsWhatTheStandardSays) {
+  for (const char* text : {"", "a", "\xc2\x80", "\xe0\xa0\x80", "\xed\x9f\xbf", "\xef\xbf\xbf", "\xf0\x90\x80\x80",
+                           "\xf4\x8f\xbf\xbf", "x\xc3\xbcx"}) {
+    EXPECT_TRUE(is_valid_utf8(text)) << text;
+  }
+  // Alone, overlong, a surrogate, too high, cut.
+  for (const char* text : {"\x80", "\xc1\xbf", "\xe0\x9f\xbf", "\xed\xa0\x80", "\xf0\x8f\xbf\xbf", "\xf4\x90\x80\x80",
+                           "\xf5\x80\x80\x80", "\xff", "a\xc3", "\xe2\x82", "\xc3x"}) {
+    EXPECT_FALSE(is_valid_utf8(text)) << text;
+  }
+}
+
 }  // namespace
 }  // namespace mayfly

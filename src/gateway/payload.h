@@ -38,7 +38,6 @@ struct EventInput {
 std::string event_v2(const EventInput& input);
 std::string event_v1(const EventInput& input);
 json::object request_v1(const EventInput& input);  // event_v1 without its body
-bool is_valid_utf8(std::string_view text);
 
 // Parts that authorizers' events have in common with these.
 json::object request_context_v2(const EventInput& input);

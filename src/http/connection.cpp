@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "http/web_socket_session.h"
 
 namespace mayfly::http {
 namespace {
@@ -70,6 +71,7 @@ Awaitable<void> Connection::run_refused() {
 }
 
 void Connection::drain() {
+  if (socket_) socket_->close(close_code::kGoingAway, "Going away");
   if (idle_ && buffered().empty()) stream_->close();
 }
 
@@ -170,6 +172,10 @@ Awaitable<bool> Connection::run_handler() {
   }
   in_handler_ = false;
   on_closed_ = nullptr;
+  if (socket_) {
+    co_await socket_->finish();
+    co_return true;
+  }
   if (sent_ == Sent::kAll) {
     set_deadline(group_->limits.idle_timeout);
     co_return true;

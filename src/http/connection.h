@@ -23,6 +23,7 @@
 namespace mayfly::http {
 
 class Connection;
+class WebSocketSession;
 
 // What the connections of one server share. Outlives them, as each holds it.
 struct ConnectionGroup {
@@ -57,7 +58,7 @@ class Connection final : public Request, public ResponseWriter, public std::enab
   Awaitable<void> run_refused();
   [[nodiscard]] Reactor& reactor() const { return reactor_; }
   // On the reactor's thread, from outside of run():
-  void drain();  // closes an idle connection; another closes after its response
+  void drain();  // closes an idle connection and a WebSocket; another closes after its response
   void cut();    // closes now, and tells the handler that the peer is gone
 
   Awaitable<Result<std::string>> read() override;
@@ -72,6 +73,7 @@ class Connection final : public Request, public ResponseWriter, public std::enab
   Awaitable<Result<void>> write(std::string data) override;
   Awaitable<Result<void>> finish() override;
   bool started() const override { return sent_ != Sent::kNothing; }
+  Awaitable<Result<std::shared_ptr<WebSocket>>> upgrade(Headers headers, WebSocketLimits limits) override;
   void on_peer_closed(std::function<void()> callback) override;
   bool peer_is_there() override { return !input_ended_ && (!buffered().empty() || stream_->peer_is_there()); }
   void prefer(Reactor& reactor) override;
@@ -109,8 +111,9 @@ class Connection final : public Request, public ResponseWriter, public std::enab
   Awaitable<Result<std::string>> read_chunks();
   std::unexpected<Error> body_failed(ErrorCode code, const char* message);
 
-  // connection_response.cpp: heads and writing.
+  // connection_response.cpp: heads and writing. connection_upgrade.cpp: WebSockets.
   [[nodiscard]] bool will_close() const;
+  Result<void> add_fields(const Headers& headers);
   Result<void> write_head(const ResponseHead& response, std::optional<std::uint64_t> length);
   Awaitable<Result<void>> flush(const std::string& body, const std::string& tail);
 
@@ -149,7 +152,8 @@ class Connection final : public Request, public ResponseWriter, public std::enab
   Reactor* preferred_ = nullptr;  // where the last requests were worked on, if elsewhere
   unsigned preferences_ = 0;      // how many of them
   std::function<void()> on_closed_;
-  std::string output_;  // the head, reused
+  std::string output_;                        // the head, reused
+  std::shared_ptr<WebSocketSession> socket_;  // once upgraded; the connection's last exchange
 };
 
 }  // namespace mayfly::http

@@ -56,6 +56,18 @@ bool Connection::will_close() const {
   return parsed_.framing == BodyFraming::kLength && body_left_ > kUnreadBytes;
 }
 
+Result<void> Connection::add_fields(const Headers& headers) {
+  for (const auto& [name, value] : headers) {
+    if (!is_safe(name) || !is_safe(value)) return fail(ErrorCode::kInvalid, "a header field holds a line break");
+    if (is_ours(name)) {
+      if (iequals(name, "connection") && iequals(value, "close")) close_after_ = true;
+      continue;
+    }
+    output_.append(name).append(": ").append(value).append("\r\n");
+  }
+  return Result<void>();
+}
+
 Result<void> Connection::write_head(const ResponseHead& response, std::optional<std::uint64_t> length) {
   close_after_ = will_close();
   // Without a length and without chunks the end of the connection is the end of the body.
@@ -64,14 +76,7 @@ Result<void> Connection::write_head(const ResponseHead& response, std::optional<
   auto out = std::back_inserter(output_);
   fmt::format_to(out, "HTTP/1.1 {} {}\r\nDate: {}\r\n", response.status, reason_phrase(response.status),
                  date_text(reactor_.clock()));
-  for (const auto& [name, value] : response.headers) {
-    if (!is_safe(name) || !is_safe(value)) return fail(ErrorCode::kInvalid, "a header field holds a line break");
-    if (is_ours(name)) {
-      if (iequals(name, "connection") && iequals(value, "close")) close_after_ = true;
-      continue;
-    }
-    output_.append(name).append(": ").append(value).append("\r\n");
-  }
+  if (auto added = add_fields(response.headers); !added) return added;
   if (length) fmt::format_to(out, "Content-Length: {}\r\n", *length);
   if (chunked_) output_.append("Transfer-Encoding: chunked\r\n");
   if (close_after_) {

@@ -22,6 +22,10 @@ std::vector<std::shared_ptr<Connection>> connections_of(const ConnectionGroup& g
 
 }  // namespace
 
+Awaitable<Result<std::shared_ptr<WebSocket>>> ResponseWriter::upgrade(Headers, WebSocketLimits) {
+  co_return fail(ErrorCode::kUnsupported, "no WebSocket here");
+}
+
 struct Server::Impl {
   Impl(Reactors& the_reactors, ServerLimits limits, Handler handler)
       : reactors(the_reactors), group(std::make_shared<ConnectionGroup>(limits, std::move(handler))) {

@@ -80,7 +80,8 @@ class WebSocket {
 
 // Whether a request asks for a WebSocket ("Upgrade: websocket" among its upgrades), rightly or not.
 bool asks_for_web_socket(const RequestHead& head);
-// What is wrong with the handshake, kInvalid: method, version (13), key. A server answers 400 (426 for the version).
+// What is wrong with the handshake: kInvalid (method, key, a body; answered 400), kUnsupported (a version that is not
+// 13; answered 426 with the field "Sec-WebSocket-Version: 13").
 Result<void> check_web_socket(const RequestHead& head);
 
 }  // namespace mayfly::http
