@@ -29,4 +29,12 @@ Result<void> drop_privileges() {
   return {};
 }
 
+Result<void> raise_open_file_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return fail_errno("RLIMIT_NOFILE");
+  limit.rlim_cur = limit.rlim_max;
+  if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) return fail_errno("RLIMIT_NOFILE");
+  return {};
+}
+
 }  // namespace mayfly::app

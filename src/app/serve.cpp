@@ -529,6 +529,7 @@ int serve_configured(const Config& config, const cli::ServeOptions& options, con
   if (!runtimes) return out.failure(runtimes.error());
   runtimes->allow_substitutes(config.runtime_substitute);
 
+  if (const auto raised = raise_open_file_limit(); !raised) return out.failure(raised.error());
   sandbox::LauncherSettings settings;
   settings.state_directory = (fs::path(config.data) / "sandboxes").string();
   settings.allow_degraded = config.allow_degraded;

@@ -66,7 +66,6 @@ Result<Ways> make_ways(Sandbox& sandbox, ChildPlan& child) {
   child.setup = ways.setup_there.get();
   child.output = ways.output_there.get();
   child.status = ways.status_there.get();
-  child.launcher_ends = {sandbox.setup.get(), sandbox.output.get(), sandbox.status.get()};
   return ways;
 }
 

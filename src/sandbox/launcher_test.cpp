@@ -243,6 +243,17 @@ TEST_F(LauncherTest, descriptors_are_bounded_and_none_is_inherited) {
   EXPECT_EQ(output_of(spec), "64\n0\n4\n");  // three, and the one that ls reads with
 }
 
+// Each sandbox has several descriptors in the launcher; one that began with copies of them all would find no number
+// below its limit after some dozens here, and after some hundreds with the limit of functions.
+TEST_F(LauncherTest, a_limit_on_open_files_does_not_limit_how_many_sandboxes_there_are) {
+  for (int i = 0; i < 30; ++i) {
+    auto spec = shell("exec sleep 60");
+    spec.limits.open_files = 64;
+    const auto started = start(spec);
+    ASSERT_TRUE(started) << i << ": " << started.error().message;
+  }
+}
+
 TEST_F(LauncherTest, the_runtime_api_is_listened_on_inside) {
   const auto spec = shell("cat /proc/net/tcp | grep -c 0100007F:2329; sleep 60");
   auto started = start(spec);

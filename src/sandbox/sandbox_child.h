@@ -86,7 +86,6 @@ struct ChildPlan {
   int control_runtime = -1;
   int output = -1;
   int status = -1;
-  std::vector<int> launcher_ends;  // closed first
   sock_fprog seccomp{};
 };
 
