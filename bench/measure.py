@@ -161,14 +161,16 @@ def timed(count, action):
 
 
 @contextlib.contextmanager
-def relay():
+def relay(functions=None):
+    """The floor's address: for one client at a time, or for many over that many functions."""
     with tempfile.TemporaryDirectory() as folder:
         program = os.path.join(folder, "relay")
         subprocess.run(["clang++-19", "-O2", "-std=c++23", "-o", program, str(ROOT / "bench/relay.cpp")], check=True)
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
-        process = subprocess.Popen([program, str(port)], stdout=subprocess.PIPE)
+        command = [program, str(port)] + ([str(functions)] if functions else [])
+        process = subprocess.Popen(command, stdout=subprocess.PIPE)
         process.stdout.readline()
         try:
             yield f"http://127.0.0.1:{port}/"

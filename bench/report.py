@@ -24,6 +24,8 @@ def rows(result):
         if "warm_64" in entry:
             row(f"no-op invocations a second, {NAMES[kind]}, 64 connections; floor: HTTP server", entry["warm_64"]["per_second"],
                 floor["http_64"]["per_second"], "1/s", 0.5 if kind == "native" else None, True)
+    if "relay_64" in floor:
+        row("the same, native; floor: relay, 64 clients", functions["native"]["warm_64"]["per_second"], floor["relay_64"]["per_second"], "1/s")
     for kind, entry in functions.items():
         name = NAMES[kind]
         if "cold_ready" not in entry:
@@ -112,15 +114,15 @@ def plot(title, label_x, label_y, points):
 
 
 def plots(result):
-    growth = result.get("growth")
-    if not growth:
-        return {}
+    growth = result.get("growth", {})
 
     def series(name, figure):
         return [(int(x), entry[figure]) for x, entry in growth[name].items()]
 
-    return {
-        "payload.svg": plot("One warm invocation, native, by the size of its event", "bytes", "p50, ms", series("payload", "p50_ms")),
-        "connections.svg": plot("No-op invocations, native, by connections", "connections", "invocations a second", series("connections", "per_second")),
-        "instances.svg": plot("One warm invocation, native, by idle instances of other functions", "instances", "p50, ms", series("instances", "p50_ms")),
+    wanted = {
+        "payload": ("One warm invocation, native, by the size of its event", "bytes", "p50, ms", "p50_ms"),
+        "connections": ("No-op invocations, native, by connections", "connections", "invocations a second", "per_second"),
+        "instances": ("One warm invocation, native, by idle instances of other functions", "instances", "p50, ms", "p50_ms"),
+        "functions": ("One warm invocation, Python, by deployed functions", "functions", "p50, ms", "p50_ms"),
     }
+    return {f"{name}.svg": plot(title, x, y, series(name, figure)) for name, (title, x, y, figure) in wanted.items() if name in growth}
