@@ -3,14 +3,22 @@
     .venv/bin/python bench/bench_gateway.py                 # table on the terminal
     .venv/bin/python bench/bench_gateway.py --seconds 10
 
-The second API has 10,000 routes (one OpenAPI document), to see that matching stays flat. Medians of wrk; no assertion on time.
+The second API has 10,000 routes (one OpenAPI document), to see that matching stays flat. nginx, where it is installed, passes the direct
+invocation on as a plain reverse proxy: what any gateway in front costs. By turns; medians of wrk over the rounds; no assertion on time.
 """
 
 import argparse
+import contextlib
 import http.client
 import json
+import pathlib
 import shutil
+import socket
+import statistics
+import subprocess
 import sys
+import tempfile
+import time
 
 import boto3
 import botocore.auth
@@ -36,7 +44,50 @@ def host_with(gateway, routes):
     return f"{api}.execute-api.localhost"
 
 
-def rows_of(server, seconds):
+NGINX = """
+daemon off; worker_processes auto; pid {folder}/pid; error_log {folder}/error;
+events {{ worker_connections 1024; }}
+http {{
+  access_log off;
+  client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
+  uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
+  upstream mayfly {{ server 127.0.0.1:{upstream}; keepalive 128; }}
+  server {{
+    listen 127.0.0.1:{port};
+    location / {{ proxy_pass http://mayfly; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $http_host; }}
+  }}
+}}
+"""
+
+
+@contextlib.contextmanager
+def nginx(upstream):
+    """Its address, or None where it is not installed."""
+    program = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin")
+    if not program:
+        print("SKIPPED: nginx is missing; apt-get install nginx-light", file=sys.stderr)
+        yield None
+        return
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with tempfile.TemporaryDirectory() as folder:
+        config = pathlib.Path(folder, "nginx.conf")
+        config.write_text(NGINX.format(folder=folder, upstream=upstream, port=port))
+        process = subprocess.Popen([program, "-c", str(config), "-p", folder], stderr=subprocess.DEVNULL)
+        try:
+            for _ in range(100):
+                with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                    break
+                time.sleep(0.05)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def targets_of(server):
+    """Address, headers and body of each way to the function."""
     gateway = boto3.client("apigatewayv2", endpoint_url=server.endpoint, region_name="us-east-1", aws_access_key_id="bench",
                            aws_secret_access_key="bench-secret")
     server.create("native", "native")
@@ -53,27 +104,51 @@ def rows_of(server, seconds):
     path = "/2015-03-31/functions/native/invocations"
     request = botocore.awsrequest.AWSRequest("POST", server.endpoint + path, data=event, headers={"Host": f"127.0.0.1:{server.port}"})
     botocore.auth.SigV4Auth(measure.CREDENTIALS, "lambda", "us-east-1").add_auth(request)
-    rows = {}
-    for connections in (1, 64):
-        measure.wrk(server.endpoint + path, connections, 1, dict(request.headers), event)
-        rows[f"direct, {connections}"] = measure.wrk(server.endpoint + path, connections, seconds, dict(request.headers), event)
-        for routes, host in hosts.items():
-            url = f"{server.endpoint}/service{routes - 1}/items/7"
-            rows[f"{routes} routes, {connections}"] = measure.wrk(url, connections, seconds, {"Host": host}, measure.BODY)
+    signed = dict(request.headers)
+    targets = {"direct": (server.endpoint + path, signed, event)}
+    for routes, host in hosts.items():
+        targets[f"gateway, {routes:,} route{'s' if routes > 1 else ''}"] = (f"{server.endpoint}/service{routes - 1}/items/7", {"Host": host}, measure.BODY)
+    return targets, path, signed, event
+
+
+def rows_of(server, seconds, rounds):
+    targets, path, signed, event = targets_of(server)
+    with nginx(server.port) as proxy:
+        if proxy:
+            targets["nginx in front of direct"] = (proxy + path, {"Host": f"127.0.0.1:{server.port}", **signed}, event)
+        rows = {}
+        for connections in (1, 64):
+            found = {name: [] for name in targets}
+            for address, headers, body in targets.values():
+                measure.wrk(address, connections, 1, headers, body)
+            for _ in range(rounds):
+                for name, (address, headers, body) in targets.items():
+                    found[name].append(measure.wrk(address, connections, seconds, headers, body))
+            for name, runs in found.items():
+                rows[name, connections] = {key: statistics.median(run[key] for run in runs) for key in runs[0]}
     return rows
 
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--seconds", type=int, default=5)
+    parser.add_argument("--seconds", type=int, default=3, help="of each measurement")
+    parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
     if not shutil.which("wrk"):
         sys.exit("bench: wrk is missing; apt-get install wrk")
+    measure.build_functions()
     with measure.Server() as server:
-        rows = rows_of(server, arguments.seconds)
-    print(f"{'connections':<24}{'p50 ms':>10}{'p99 ms':>10}{'per second':>12}{'refused':>9}")
-    for name, row in rows.items():
-        print(f"{name:<24}{row['p50_ms']:>10.3f}{row['p99_ms']:>10.3f}{row['per_second']:>12.0f}{row['refused']:>9}")
+        rows = rows_of(server, arguments.seconds, arguments.rounds)
+    lines = ["| way to the function | connections | p50 | over direct | p99 | a second |", "|---|---|---|---|---|---|"]
+    for (name, connections), row in rows.items():
+        ratio = row["p50_ms"] / rows["direct", connections]["p50_ms"]
+        refused = f" ({row['refused']:.0f} refused)" if row["refused"] else ""
+        lines.append(f"| {name} | {connections} | {row['p50_ms']:.3f} ms | {ratio:.2f} | {row['p99_ms']:.2f} ms | {row['per_second']:,.0f}{refused} |")
+    text = "\n".join(lines) + "\n"
+    print(text)
+    folder = measure.ROOT / "bench/results"
+    folder.mkdir(exist_ok=True)
+    (folder / "gateway.md").write_text(text)
 
 
 if __name__ == "__main__":

@@ -69,7 +69,7 @@ VersionRecord version_from(const json::value& value) {
 json::object to_value(const Policy& policy) {
   json::object out;
   out["revision"] = policy.revision;
-  out["statements"] = policy.statements;
+  out["statements"] = policy.statements();
   return out;
 }
 
@@ -77,7 +77,7 @@ Policy policy_from(const json::value& value) {
   Policy out;
   out.revision = text_of(value, "revision");
   if (const auto* statements = find(value, "statements"); statements != nullptr && statements->is_array()) {
-    out.statements = statements->get_array();
+    out.set_statements(statements->get_array());
   }
   return out;
 }
@@ -116,6 +116,15 @@ std::uint64_t number(const std::string& text) {
 }
 
 }  // namespace
+
+void Policy::set_statements(json::array statements) {
+  statements_ = std::move(statements);
+  json::object document;
+  document["Version"] = "2012-10-17";
+  document["Id"] = "default";
+  document["Statement"] = statements_;
+  text_ = to_json(document);
+}
 
 std::string function_key(const Place& place, std::string_view name) {
   return fmt::format("{}{}/{}/{}", kFunctionPrefix, place.account, place.region, name);

@@ -27,9 +27,19 @@ struct VersionRecord {
   std::string locked_environment;
 };
 
-struct Policy {
+class Policy {
+ public:
   std::string revision;
-  json::array statements;
+
+  [[nodiscard]] bool empty() const { return statements_.empty(); }
+  [[nodiscard]] const json::array& statements() const { return statements_; }
+  // The document of the statements. Kept written out, as it is read for each invocation by a service.
+  [[nodiscard]] const std::string& text() const { return text_; }
+  void set_statements(json::array statements);
+
+ private:
+  json::array statements_;
+  std::string text_;
 };
 
 struct UrlRecord {

@@ -185,8 +185,8 @@ std::optional<std::string> Lambda::resource_policy(std::string_view arn) const {
   const auto function = impl_->core.tables.function(parts->place, parts->name);
   if (!function) return std::nullopt;
   const auto policy = function->policies.find(parts->qualifier);
-  if (policy == function->policies.end() || policy->second.statements.empty()) return std::nullopt;
-  return policy_text(policy->second);
+  if (policy == function->policies.end() || policy->second.empty()) return std::nullopt;
+  return policy->second.text();
 }
 
 Awaitable<Result<dispatch::Outcome>> Lambda::invoke(std::string arn, std::string payload, std::string request_id,

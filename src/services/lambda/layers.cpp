@@ -241,9 +241,9 @@ Awaitable<aws::ApiResult<wire::GetLayerVersionPolicyResponse>> get_layer_policy(
   if (!found) co_return std::unexpected(std::move(found.error()));
   if (found->version == nullptr) co_return std::unexpected(version_missing(found->place, found->name, number));
   const auto& policy = found->version->policy;
-  if (policy.statements.empty()) co_return refuse_missing("No policy is associated with the given resource.");
+  if (policy.empty()) co_return refuse_missing("No policy is associated with the given resource.");
   wire::GetLayerVersionPolicyResponse out;
-  out.Policy = policy_text(policy);
+  out.Policy = policy.text();
   out.RevisionId = policy.revision;
   co_return out;
 }

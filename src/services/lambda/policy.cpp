@@ -108,9 +108,9 @@ Awaitable<aws::ApiResult<wire::GetPolicyResponse>> get_policy(Core& core, const 
   const auto function = core.tables.function(place, name->name);
   if (!function) co_return refuse_missing(none);
   const auto policy = function->policies.find(name->qualifier);
-  if (policy == function->policies.end() || policy->second.statements.empty()) co_return refuse_missing(none);
+  if (policy == function->policies.end() || policy->second.empty()) co_return refuse_missing(none);
   wire::GetPolicyResponse out;
-  out.Policy = policy_text(policy->second);
+  out.Policy = policy->second.text();
   out.RevisionId = revision_of(*function, name->qualifier);
   co_return out;
 }
@@ -125,7 +125,7 @@ Awaitable<aws::ApiResult<wire::RemovePermission::Response>> remove_permission(Co
   FunctionEdit edit = [request, qualifier](FunctionRecord& function) -> aws::ApiResult<void> {
     if (auto ok = check_qualifier(function, qualifier); !ok) return ok;
     const auto policy = function.policies.find(qualifier);
-    if (policy == function.policies.end() || policy->second.statements.empty()) {
+    if (policy == function.policies.end() || policy->second.empty()) {
       return refuse_missing("No policy is associated with the given resource.");
     }
     if (request.RevisionId && *request.RevisionId != revision_of(function, qualifier)) return refuse_revision();
@@ -133,7 +133,7 @@ Awaitable<aws::ApiResult<wire::RemovePermission::Response>> remove_permission(Co
     if (!remove_statement(policy->second, id)) {
       return refuse_missing(fmt::format("Statement {} is not found in resource policy.", id));
     }
-    if (policy->second.statements.empty()) function.policies.erase(policy);
+    if (policy->second.empty()) function.policies.erase(policy);
     renew_revision(function, qualifier);
     return {};
   };
@@ -147,7 +147,7 @@ Awaitable<aws::ApiResult<wire::RemovePermission::Response>> remove_permission(Co
 
 aws::ApiResult<void> add_statement(Policy& policy, json::object statement) {
   const auto id = std::string(get_string(statement, "Sid"));
-  for (const auto& present : policy.statements) {
+  for (const auto& present : policy.statements()) {
     if (get_string(present, "Sid") == id) {
       return refuse(wire::errors::ResourceConflictException,
                     fmt::format("The statement id ({}) provided already exists. Please provide a new statement id, or "
@@ -155,28 +155,22 @@ aws::ApiResult<void> add_statement(Policy& policy, json::object statement) {
                                 id));
     }
   }
-  policy.statements.emplace_back(std::move(statement));
+  auto statements = policy.statements();
+  statements.emplace_back(std::move(statement));
+  policy.set_statements(std::move(statements));
   policy.revision = uuid4();
   return {};
 }
 
 bool remove_statement(Policy& policy, std::string_view statement_id) {
   json::array kept;
-  for (const auto& statement : policy.statements) {
+  for (const auto& statement : policy.statements()) {
     if (get_string(statement, "Sid") != statement_id) kept.push_back(statement);
   }
-  if (kept.size() == policy.statements.size()) return false;
-  policy.statements = std::move(kept);
+  if (kept.size() == policy.statements().size()) return false;
+  policy.set_statements(std::move(kept));
   policy.revision = uuid4();
   return true;
-}
-
-std::string policy_text(const Policy& policy) {
-  json::object out;
-  out["Version"] = "2012-10-17";
-  out["Id"] = "default";
-  out["Statement"] = policy.statements;
-  return to_json(out);
 }
 
 aws::ApiResult<json::value> principal_value(const std::string& principal) {

@@ -11,7 +11,6 @@ namespace mayfly::lambda {
 aws::ApiResult<void> add_statement(Policy& policy, json::object statement);
 // False where no statement has that id.
 bool remove_statement(Policy& policy, std::string_view statement_id);
-std::string policy_text(const Policy& policy);
 // "*", {"Service": ...} or {"AWS": ...}; an error where the text is no principal.
 aws::ApiResult<json::value> principal_value(const std::string& principal);
 
