@@ -105,8 +105,10 @@ std::string Scope::text() const {
 
 std::string signing_key(std::string_view secret_access_key, const Scope& scope) {
   // The same for a client's whole day, and four of the five digests of a signature. Kept by thread, so that no lock is
-  // taken; forgotten as a whole at its bound, which a server with few clients never meets.
-  constexpr std::size_t kKept = 256;
+  // taken; forgotten as a whole at its bound: 4 MB of some 250 bytes for each client and service. The region is the
+  // client's word, so that a long one is not kept.
+  constexpr std::size_t kKept = 16'384;
+  constexpr std::size_t kLongestKept = 200;
   thread_local std::unordered_map<std::string, std::string> kept;
   std::string name(secret_access_key);
   for (const std::string* part : {&scope.date, &scope.region, &scope.service}) name.append("\n").append(*part);
@@ -115,6 +117,7 @@ std::string signing_key(std::string_view secret_access_key, const Scope& scope) 
   key = hmac_sha256(key, scope.region);
   key = hmac_sha256(key, scope.service);
   key = hmac_sha256(key, kTerminator);
+  if (name.size() > kLongestKept) return key;
   if (kept.size() >= kKept) kept.clear();
   kept.emplace(std::move(name), key);
   return key;
