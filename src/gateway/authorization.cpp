@@ -11,6 +11,7 @@
 #include "gateway/gateway.h"
 #include "gateway/rest_payload.h"
 #include "gateway/rest_policy.h"
+#include "gateway/web_socket_payload.h"
 
 namespace mayfly::gateway {
 namespace {
@@ -109,6 +110,7 @@ std::string authorizer_event_v1(const Exchange& exchange, const std::string& arn
 std::string authorizer_event(const Exchange& exchange, const Authorizer& authorizer, const std::string& arn,
                              const Asked& asked) {
   if (authorizer.is_token) return token_event(arn, asked.values.empty() ? std::string() : asked.values.front());
+  if (exchange.socket) return web_socket_authorizer_event(exchange, arn);
   if (exchange.api->is_rest) return rest_authorizer_event(exchange, arn);
   return authorizer.format_v1 ? authorizer_event_v1(exchange, arn, asked) : authorizer_event_v2(exchange, arn, asked);
 }

@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <array>
 
 #include "base/encoding.h"
@@ -70,6 +71,15 @@ constexpr std::array kVariables = {
     Variable{"status", [](const Exchange& x) { return std::to_string(x.response.head.status); }},
 };
 
+// Of WebSocket APIs alone.
+constexpr std::array kSocketVariables = {
+    Variable{"connectedAt",
+             [](const Exchange& x) { return x.socket ? millis_text(x.socket->connected_at.time_since_epoch()) : ""; }},
+    Variable{"connectionId", [](const Exchange& x) { return x.socket ? x.socket->connection_id : std::string(); }},
+    Variable{"eventType", [](const Exchange& x) { return x.socket ? std::string(event_type(*x.socket)) : ""; }},
+    Variable{"messageId", [](const Exchange& x) { return x.socket ? x.socket->message_id : std::string(); }},
+};
+
 constexpr std::string_view kAuthorizer = "authorizer.";
 
 // "claims.sub" of a JWT, or a member of what an authorizer's function said.
@@ -98,8 +108,27 @@ std::string Exchange::context(std::string_view name) const {
   for (const auto& variable : kVariables) {
     if (variable.name == name) return variable.get(*this);
   }
+  for (const auto& variable : kSocketVariables) {
+    if (variable.name == name) return variable.get(*this);
+  }
   if (name.starts_with(kAuthorizer)) return authorizer_value(*this, name.substr(kAuthorizer.size()));
   return {};
+}
+
+std::string_view event_type(const SocketEvent& event) {
+  switch (event.kind) {
+    case SocketEvent::Kind::kConnect:
+      return "CONNECT";
+    case SocketEvent::Kind::kMessage:
+      return "MESSAGE";
+    case SocketEvent::Kind::kDisconnect:
+      return "DISCONNECT";
+  }
+  return "";
+}
+
+bool is_socket_variable(std::string_view name) {
+  return std::ranges::any_of(kSocketVariables, [&](const Variable& variable) { return variable.name == name; });
 }
 
 bool is_context_variable(std::string_view name) {

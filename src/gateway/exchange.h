@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -15,6 +16,19 @@ struct Authenticated;  // services/iam/iam.h
 }
 
 namespace mayfly::gateway {
+
+// What of an event is a WebSocket connection's.
+struct SocketEvent {
+  enum class Kind : std::uint8_t { kConnect, kMessage, kDisconnect };
+  Kind kind = Kind::kConnect;
+  std::string connection_id;
+  SystemTime connected_at;
+  std::string message_id;      // of kMessage
+  std::uint16_t end_code = 0;  // of kDisconnect
+  std::string end_reason;
+};
+
+std::string_view event_type(const SocketEvent& event);  // "MESSAGE"
 
 struct Exchange {
   ApiPtr api;
@@ -37,6 +51,7 @@ struct Exchange {
   std::chrono::microseconds latency{0};
   int integration_status = 0;
   std::string authorizer_error;
+  std::optional<SocketEvent> socket;  // of WebSocket APIs
 
   // "arn:aws:execute-api:<region>:<account>:<api>/<stage>/<resource>"
   [[nodiscard]] std::string arn(std::string_view of) const;
@@ -46,5 +61,7 @@ struct Exchange {
 
 // The names of $context variables that have a meaning here; authorizer.* aside.
 bool is_context_variable(std::string_view name);
+// Those that only WebSocket APIs have.
+bool is_socket_variable(std::string_view name);
 
 }  // namespace mayfly::gateway

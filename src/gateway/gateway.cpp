@@ -15,6 +15,7 @@ namespace mayfly::gateway {
 namespace {
 
 constexpr std::string_view kMarker = "execute-api";
+constexpr std::string_view kPathForm = "/_aws/execute-api/";
 
 std::string_view without_port(std::string_view host) { return host.substr(0, host.find(':')); }
 
@@ -52,13 +53,25 @@ Gateway::Gateway(Clock& clock, Ports ports)
 Gateway::~Gateway() = default;
 
 void Gateway::publish(ApiPtr api) {
-  const std::unique_lock lock(mutex_);
-  apis_[api->id] = std::move(api);
+  {
+    const std::unique_lock lock(mutex_);
+    apis_[api->id] = api;
+  }
+  if (!api->is_web_socket) return;
+  // Connections of a stage that has gone have nobody to talk to.
+  const auto stranded = [&](const Connection& one) {
+    return one.client.api_id == api->id && !api->stages.contains(one.client.stage);
+  };
+  connections_.close(stranded, http::close_code::kGoingAway, "Going away");
 }
 
 void Gateway::withdraw(const std::string& api_id) {
-  const std::unique_lock lock(mutex_);
-  apis_.erase(api_id);
+  {
+    const std::unique_lock lock(mutex_);
+    apis_.erase(api_id);
+  }
+  const auto stranded = [&](const Connection& one) { return one.client.api_id == api_id; };
+  connections_.close(stranded, http::close_code::kGoingAway, "Going away");
 }
 
 void Gateway::publish_domain(DomainPtr domain) {
@@ -101,6 +114,8 @@ bool Gateway::is_for(std::string_view host) const {
   return domains_.contains(lower) || domains_.contains("*" + lower.substr(std::min(lower.find('.'), lower.size())));
 }
 
+bool Gateway::is_for_path(std::string_view path) { return path.starts_with(kPathForm); }
+
 std::optional<Gateway::Place> Gateway::stage_of(const ApiPtr& api, std::string_view path) {
   const auto end = std::min(path.find('/', 1), path.size());
   const auto first = path.substr(std::min<std::size_t>(1, path.size()), end - std::min<std::size_t>(1, end));
@@ -138,10 +153,23 @@ std::optional<Gateway::Place> Gateway::place_of(std::string_view host, std::stri
   return std::nullopt;
 }
 
+std::optional<Gateway::Place> Gateway::place_of_path(EventInput& event) const {
+  auto rest = std::string_view(event.path).substr(kPathForm.size());
+  const std::string id(rest.substr(0, rest.find('/')));
+  rest.remove_prefix(std::min(id.size(), rest.size()));
+  std::string path = rest.empty() ? "/" : std::string(rest);
+  event.path = path;
+  event.domain = id + ".execute-api.localhost";
+  event.domain_prefix = id;
+  return place_of(event.domain, path);
+}
+
 void Gateway::refuse(Exchange& exchange, const Refusal& refusal) {
   exchange.response = http::Response();
   exchange.error = refusal.reason.empty() ? refusal.message : refusal.reason;
-  if (exchange.api && exchange.api->is_rest) {
+  if (exchange.socket && refusal.status != 426) {
+    refuse_web_socket(exchange, refusal);
+  } else if (exchange.api && exchange.api->is_rest) {
     answer_as_rest(exchange, refusal.type.empty() ? rest_type(refusal.status) : refusal.type, refusal.text);
   } else {
     exchange.response.head.status = refusal.status;
@@ -166,6 +194,8 @@ Gateway::Refusal Gateway::no_place(std::string_view host, Exchange& exchange) co
     const std::shared_lock lock(mutex_);
     const auto found = apis_.find(to_lower(api_of(without_port(host))));
     if (found != apis_.end() && found->second->is_rest) exchange.api = found->second;
+    if (found != apis_.end() && found->second->is_web_socket)
+      return Refusal{.status = 403, .message = "Forbidden", .reason = "no such stage", .headers = {}};
   }
   constexpr std::string_view kReason = "no such API or stage";
   if (exchange.api) return rest_refusal("INVALID_API_KEY", std::string(kReason));  // Forbidden, as documented
@@ -201,7 +231,8 @@ Gateway::Verdict Gateway::begin(Exchange& exchange, const Place& place) const {
 
 Gateway::Verdict Gateway::throttle(const Exchange& exchange) const {
   const auto now = clock_.steady_now();
-  for (const auto& bucket : {exchange.route->bucket, exchange.stage->bucket}) {
+  const auto own = exchange.route == nullptr ? nullptr : exchange.route->bucket;
+  for (const auto& bucket : {own, exchange.stage->bucket}) {
     if (!bucket) continue;
     const auto wait = bucket->take(now);
     if (wait == std::chrono::nanoseconds(0)) continue;
@@ -259,7 +290,12 @@ Awaitable<void> Gateway::serve(http::Request& request, http::ResponseWriter& res
   event.domain_prefix = event.domain.substr(0, event.domain.find('.'));
   event.tls = request.is_tls();
   event.now = clock_.now();
-  const auto place = place_of(event.domain, event.path);
+  const auto place =
+      is_for_path(event.path) && !is_for(event.domain) ? place_of_path(event) : place_of(event.domain, event.path);
+  if (place && place->api->is_web_socket) {
+    co_await serve_web_socket(exchange, *place, request, response);
+    co_return;
+  }
   const auto* cors = place && place->stage->cors ? &*place->stage->cors : nullptr;
   if (!place) {
     const auto unknown = no_place(event.domain, exchange);
@@ -293,7 +329,9 @@ Awaitable<void> Gateway::serve(http::Request& request, http::ResponseWriter& res
 }
 
 Awaitable<void> Gateway::stop() {
+  sockets_scope_.stop();
   scope_.stop();
+  co_await sockets_scope_.join();
   co_await scope_.join();
 }
 

@@ -1,9 +1,10 @@
-// The HTTP gateway's data plane: from an HTTP request to an integration and back.
+// The gateway's data plane: from an HTTP request, or a WebSocket's message, to an integration and back.
 //
 // Operation.   The host names an API (or a custom domain, whose first path segments do), the path's first segment a
 //              stage, method and path a route. Preflight, throttle, authorizer, mapping, integration, mapping,
 //              cross-origin headers, access log: in this order. APIs are published as immutable plans and swapped
-//              whole.
+//              whole. A WebSocket is a handshake of this kind and then messages, each an exchange of its own by the
+//              plan of its moment; see web_socket.cpp.
 // Concurrency. serve() on any reactor. A request keeps the plan that it began with.
 // Limits.      Bodies of 10 MB either way, 6 MB to functions; integrations 30 s; kFetchThreads outbound HTTP requests
 // at
@@ -30,6 +31,7 @@
 #include "gateway/plan.h"
 #include "gateway/response_cache.h"
 #include "gateway/usage.h"
+#include "gateway/web_socket_connections.h"
 #include "http/client.h"
 #include "http/server.h"
 #include "identity/issuer_keys.h"
@@ -86,6 +88,8 @@ class Gateway {
   static constexpr std::size_t kMostPayload = 6UL * 1024 * 1024;
   static constexpr std::size_t kMostCached = 100'000;
   static constexpr std::size_t kMostBreakers = 10'000;
+  // Messages of one WebSocket that are worked on at a time; the next ones wait unread.
+  static constexpr std::size_t kMostInFlight = 16;
   // An HTTP server that fails or is late this often in a row is not asked for a while.
   static constexpr delivery::Breaker::Limits kBreaker{
       .failures = 5, .first = std::chrono::seconds(1), .longest = std::chrono::seconds(30)};
@@ -106,8 +110,13 @@ class Gateway {
 
   // "<api id>.execute-api.<anything>[:port]" or a custom domain name.
   [[nodiscard]] bool is_for(std::string_view host) const;
+  // "/_aws/execute-api/<api id>/<path>": the same by any host, for clients that cannot resolve names of APIs.
+  [[nodiscard]] static bool is_for_path(std::string_view path);
   Awaitable<void> serve(http::Request& request, http::ResponseWriter& response);
 
+  // The server's drain has closed all WebSockets: until the last message and $disconnect is through. From a thread that
+  // is no reactor. False when time ran out.
+  bool drain_blocking(std::chrono::nanoseconds at_most);
   // Ends the waiting of requests for functions; after the server's drain.
   Awaitable<void> stop();
 
@@ -135,6 +144,7 @@ class Gateway {
   using Verdict = std::optional<Refusal>;
 
   [[nodiscard]] std::optional<Place> place_of(std::string_view host, std::string_view path) const;
+  [[nodiscard]] std::optional<Place> place_of_path(EventInput& event) const;
   [[nodiscard]] static std::optional<Place> stage_of(const ApiPtr& api, std::string_view path);
   Verdict begin(Exchange& exchange, const Place& place) const;
   Verdict throttle(const Exchange& exchange) const;
@@ -159,6 +169,29 @@ class Gateway {
 
   // usage.cpp: the API key of a route that needs one.
   Verdict check_key(Exchange& exchange);
+
+  // web_socket.cpp
+  Awaitable<void> serve_web_socket(Exchange& exchange, const Place& place, http::Request& request,
+                                   http::ResponseWriter& response);
+  static Verdict check_handshake(const http::RequestHead& head, std::string_view path_in_stage);
+  Awaitable<Verdict> ask_connect(Exchange& exchange);
+  static ConnectionPtr begin_connection(Exchange& exchange);
+  Awaitable<void> serve_socket(Exchange& exchange, ConnectionPtr connection, http::ResponseWriter& response);
+  Awaitable<void> read_messages(ConnectionPtr connection);
+  Awaitable<void> answer_message(ConnectionPtr connection, std::string text);
+  Awaitable<void> say_goodbye(ConnectionPtr connection);
+  Verdict choose_route(Exchange& exchange) const;
+  // Where a connection's messages go now; nullopt where its API or stage has gone.
+  [[nodiscard]] std::optional<Place> place_of(const Connection& connection) const;
+  [[nodiscard]] Exchange event_of(const Connection& connection, const Place& place, SocketEvent::Kind kind) const;
+  static void refuse_web_socket(Exchange& exchange, const Refusal& refusal);
+
+  // connections_api.cpp
+  Awaitable<void> serve_connection(Exchange& exchange, std::string id, http::Request& request,
+                                   http::ResponseWriter& response);
+  // nullopt where the caller may do this to this connection.
+  [[nodiscard]] std::optional<http::Response> check_manager(const Exchange& exchange, const std::string& body,
+                                                            const std::string& id) const;
 
   // integration.cpp
   Awaitable<Verdict> integrate(Exchange& exchange);
@@ -195,7 +228,9 @@ class Gateway {
   BlockingPool fetches_{kFetchThreads, kFetchQueue};
   BlockingPool key_fetches_{kKeyThreads, kFetchQueue};
   identity::IssuerKeys issuers_;
+  WebSocketConnections connections_;
   Scope scope_{"gateway"};
+  Scope sockets_scope_{"gateway's messages"};
 };
 
 }  // namespace mayfly::gateway

@@ -9,6 +9,8 @@
 #include "gateway/payload.h"
 #include "gateway/rest_mapping.h"
 #include "gateway/route_table.h"
+#include "gateway/web_socket_mapping.h"
+#include "gateway/web_socket_payload.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace mayfly::gateway;
@@ -26,5 +28,16 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   std::ignore = parse_rest_body(text);
   std::ignore = parse_mock_status(text);
   std::ignore = is_metadata_address(std::string(text));
+  std::ignore = parse_route_selection(text);
+  std::ignore = parse_identity_source(text);
+  std::ignore = parse_integration_parameter(text, text);
+  std::ignore = fixed_selection(text);
+  if (is_response_key(text)) std::ignore = takes_status(text, 200);
+  std::ignore = connection_of_path(text);
+  // A message's body, as it came.
+  static const auto kSelection = *parse_route_selection("${request.body.a.b}-${request.body}");
+  Exchange exchange;
+  exchange.event.body = text;
+  std::ignore = selected_route(kSelection, exchange);
   return 0;
 }

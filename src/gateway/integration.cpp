@@ -6,10 +6,12 @@
 #include <tuple>
 
 #include "base/encoding.h"
+#include "base/ids.h"
 #include "base/log.h"
 #include "gateway/gateway.h"
 #include "gateway/mapping.h"
 #include "gateway/rest_payload.h"
+#include "gateway/web_socket_payload.h"
 
 namespace mayfly::gateway {
 namespace {
@@ -81,7 +83,7 @@ http::ClientRequest outgoing(const Exchange& exchange) {
   if (has_path_mapping(integration)) {
     const auto start = uri.find("://") + 3;
     uri = uri.substr(0, std::min(uri.find_first_of("/?", start), uri.size())) + event.path;
-  } else if (exchange.route->key.is_default) {
+  } else if (exchange.route->key.is_default && !exchange.socket) {
     // A catch-all passes on the path that it caught.
     while (uri.ends_with('/')) uri.pop_back();
     uri += event.path;
@@ -94,6 +96,7 @@ http::ClientRequest outgoing(const Exchange& exchange) {
   for (const auto& [name, value] : event.head.headers) {
     const auto lower = to_lower(name);
     if (lower == "host" || lower == "expect" || is_of_connection(name) || lower.starts_with("x-forwarded-")) continue;
+    if (lower.starts_with("sec-websocket-") && exchange.socket) continue;
     if (is_named_by_connection(event.head.headers, lower)) continue;
     out.head.headers.add(name, value);
   }
@@ -135,10 +138,12 @@ Awaitable<Gateway::Verdict> Gateway::call_function(Exchange& exchange) {
   call.credentials_arn = integration.credentials_arn;
   call.as_caller = integration.as_caller;
   call.caller = exchange.caller;
-  call.request_id = exchange.event.request_id;
+  call.request_id = exchange.socket ? uuid4() : exchange.event.request_id;  // of functions they have one form
   call.trace_id = exchange.event.head.headers.get("X-Amzn-Trace-Id");
   const bool rest = exchange.api->is_rest;
-  if (rest) {
+  if (exchange.socket) {
+    call.payload = web_socket_event(exchange);
+  } else if (rest) {
     call.payload = rest_event(exchange);
   } else {
     call.payload = integration.format_v1 ? event_v1(exchange.event) : event_v2(exchange.event);
@@ -167,7 +172,9 @@ Awaitable<Gateway::Verdict> Gateway::call_function(Exchange& exchange) {
     co_return broken;
   }
   std::optional<http::Response> answered;
-  if (rest) {
+  if (exchange.socket) {
+    answered = proxy_response(result->payload, integration.keeps_base64 ? Base64::kKeep : Base64::kDecode);
+  } else if (rest) {
     answered = rest_response(result->payload, exchange);
   } else if (integration.format_v1) {
     answered = response_v1(result->payload, kPlainText);

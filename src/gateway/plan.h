@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -51,6 +52,7 @@ struct Integration {
   std::chrono::milliseconds timeout{30'000};
   std::vector<Mapping> request;
   std::map<int, std::vector<Mapping>> response;  // by status
+  bool keeps_base64 = false;                     // of a WebSocket API: what a function answers as base64 stays it
   // kMock: the status that its request template names, and the answer for it.
   std::optional<int> mock_status;
   std::optional<MockAnswer> mock_answer;
@@ -100,6 +102,8 @@ struct Route {
   std::shared_ptr<const CacheRule> cache;  // null: nothing is kept
   std::string resource_id;
   std::string operation_name;
+  // Of WebSocket APIs: whether what its integration answers is sent to the client.
+  bool answers = false;
 };
 
 // An answer of the gateway itself, as a REST API words it.
@@ -120,6 +124,12 @@ struct RestSettings {
   std::map<std::string, GatewayAnswer, std::less<>> answers;  // by type: "DEFAULT_4XX", "UNAUTHORIZED"
 };
 
+// What WebSocket APIs have: messages name their routes.
+struct WebSocketRoutes {
+  Template selection;                                   // "$request.body.action"
+  std::unordered_map<std::string, std::size_t> by_key;  // "$connect", "$default", "send" to Stage::routes
+};
+
 struct Stage {
   std::string name;  // "$default", "dev"
   std::vector<std::pair<std::string, std::string>> variables;
@@ -130,7 +140,8 @@ struct Stage {
   std::string log_group;  // "" where access is not logged
   Template log_format;
   bool log_is_json = false;
-  std::shared_ptr<const RestSettings> rest;  // null: of an HTTP API
+  std::shared_ptr<const RestSettings> rest;           // null: of an HTTP API
+  std::shared_ptr<const WebSocketRoutes> web_socket;  // null: of another API; its table stays empty
 };
 using StagePtr = std::shared_ptr<const Stage>;
 
@@ -139,6 +150,7 @@ struct Api {
   std::string account;
   std::string region;
   bool is_rest = false;
+  bool is_web_socket = false;
   bool own_address_disabled = false;  // only custom domain names reach it
   std::map<std::string, StagePtr, std::less<>> stages;
 };

@@ -72,7 +72,7 @@ std::optional<RateLimits> limits_from(std::optional<double> rate, std::optional<
 
 void set_access_log(Stage& stage, std::string_view log_group_arn, const std::string& format) {
   constexpr std::string_view kGroup = ":log-group:";
-  auto parsed = Template::parse(format, Template::kContext);
+  auto parsed = Template::parse(format, Template::kContext | Template::kSocket);
   if (!parsed) return;
   const auto start = log_group_arn.find(kGroup);
   auto group = start == std::string_view::npos ? std::string_view() : log_group_arn.substr(start + kGroup.size());

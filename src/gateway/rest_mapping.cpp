@@ -72,7 +72,7 @@ Result<Template> parse_rest_source(std::string_view text) {
   return fail(ErrorCode::kInvalid, fmt::format("Invalid mapping expression specified: {}", text));
 }
 
-Result<Template> parse_rest_body(std::string_view text) {
+Result<Template> parse_rest_body(std::string_view text, unsigned families) {
   if (has_directive(text))
     return fail(ErrorCode::kInvalid, "templates with directives of the Velocity language are not supported");
   for (auto at = text.find('$'); at != std::string_view::npos; at = text.find('$', at + 1)) {
@@ -80,7 +80,7 @@ Result<Template> parse_rest_body(std::string_view text) {
       return fail(ErrorCode::kInvalid,
                   "templates with variables other than $context and $stageVariables are not supported");
   }
-  return Template::parse(text, Template::kContext | Template::kStage);
+  return Template::parse(text, families);
 }
 
 std::optional<int> parse_mock_status(std::string_view text) {

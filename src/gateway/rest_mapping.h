@@ -16,7 +16,7 @@ namespace mayfly::gateway {
 Result<Template> parse_rest_source(std::string_view text);
 
 // A body with variables of $context and $stageVariables. kInvalid where it needs the Velocity language.
-Result<Template> parse_rest_body(std::string_view text);
+Result<Template> parse_rest_body(std::string_view text, unsigned families = Template::kContext | Template::kStage);
 
 // 200 of {"statusCode": 200}; keys and numbers may stand with or without quotes. nullopt for anything else.
 std::optional<int> parse_mock_status(std::string_view text);

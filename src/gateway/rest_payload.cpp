@@ -26,17 +26,6 @@ std::string port_of(const Exchange& exchange) {
   return exchange.event.tls ? "443" : "80";
 }
 
-// What an authorizer's function said, all of it as text, as documented for REST APIs.
-json::object authorizer_context(const Exchange& exchange) {
-  json::object out;
-  const auto* given = exchange.event.authorizer.if_contains("lambda");
-  if (given == nullptr || !given->is_object()) return out;
-  for (const auto& [name, value] : given->get_object()) {
-    out[name] = value.is_string() || value.is_null() ? value : json::value(to_json(value));
-  }
-  return out;
-}
-
 json::object rest_context(const Exchange& exchange) {
   auto context = request_context_v1(exchange.event);
   auto authorizer = authorizer_context(exchange);
@@ -56,17 +45,7 @@ json::object rest_context(const Exchange& exchange) {
 
 // Everything but the body.
 json::object rest_request(const Exchange& exchange) {
-  auto event = request_v1(exchange.event);
-  for (const auto* part : {"headers", "multiValueHeaders"}) {
-    auto& headers = event[part].as_object();
-    rename(headers, "x-forwarded-for", "X-Forwarded-For");
-    rename(headers, "x-forwarded-proto", "X-Forwarded-Proto");
-    headers.erase("X-Forwarded-Port");
-    json::value port = json::string(port_of(exchange));
-    if (std::string_view(part) == "multiValueHeaders") port = json::array{std::move(port)};
-    headers["X-Forwarded-Port"] = std::move(port);
-  }
-  event.erase("version");
+  auto event = proxy_request(exchange);
   event["path"] = exchange.path_in_stage;
   event["resource"] = exchange.route->key.path;
   event["requestContext"] = rest_context(exchange);
@@ -88,6 +67,31 @@ bool is_rest_response(const json::value& value) {
 }
 
 }  // namespace
+
+json::object authorizer_context(const Exchange& exchange) {
+  json::object out;
+  const auto* given = exchange.event.authorizer.if_contains("lambda");
+  if (given == nullptr || !given->is_object()) return out;
+  for (const auto& [name, value] : given->get_object()) {
+    out[name] = value.is_string() || value.is_null() ? value : json::value(to_json(value));
+  }
+  return out;
+}
+
+json::object proxy_request(const Exchange& exchange) {
+  auto event = request_v1(exchange.event);
+  for (const auto* part : {"headers", "multiValueHeaders"}) {
+    auto& headers = event[part].as_object();
+    rename(headers, "x-forwarded-for", "X-Forwarded-For");
+    rename(headers, "x-forwarded-proto", "X-Forwarded-Proto");
+    headers.erase("X-Forwarded-Port");
+    json::value port = json::string(port_of(exchange));
+    if (std::string_view(part) == "multiValueHeaders") port = json::array{std::move(port)};
+    headers["X-Forwarded-Port"] = std::move(port);
+  }
+  event.erase("version");
+  return event;
+}
 
 bool is_binary(const RestSettings& settings, std::string_view type) {
   const auto plain = to_lower(trim(type.substr(0, type.find_first_of(";,"))));
@@ -135,10 +139,14 @@ std::string token_event(const std::string& arn, const std::string& token) {
 }
 
 std::optional<http::Response> rest_response(std::string_view payload, const Exchange& exchange) {
+  const bool decodes = is_binary(*exchange.stage->rest, exchange.event.head.headers.get("Accept"));
+  return proxy_response(payload, decodes ? Base64::kDecode : Base64::kKeep);
+}
+
+std::optional<http::Response> proxy_response(std::string_view payload, Base64 base64) {
   auto value = parse_json(payload);
   if (!value || !is_rest_response(*value)) return std::nullopt;
-  const bool decodes = is_binary(*exchange.stage->rest, exchange.event.head.headers.get("Accept"));
-  if (!decodes) value->as_object().erase("isBase64Encoded");
+  if (base64 == Base64::kKeep) value->as_object().erase("isBase64Encoded");
   value->as_object().erase("cookies");  // of format 2.0
   return response_v1(to_json(*value), kRestType);
 }

@@ -87,7 +87,8 @@ std::optional<Template::Part> Template::variable(std::string_view name, unsigned
       if (form.kind == Kind::kPath || !rest.starts_with('.')) return std::nullopt;
       rest.remove_prefix(1);
     }
-    if (form.kind == Kind::kContext && !is_context_variable(rest)) return std::nullopt;
+    const bool is_known = is_context_variable(rest) || ((families & kSocket) != 0 && is_socket_variable(rest));
+    if (form.kind == Kind::kContext && !is_known) return std::nullopt;
     return Part{.kind = form.kind, .text = std::string(rest)};
   }
   return std::nullopt;
@@ -185,6 +186,16 @@ std::string Template::fill(const Exchange& exchange, Escape escape) const {
     } else {
       out += one_line(std::move(value));
     }
+  }
+  return out;
+}
+
+std::optional<std::string> Template::complete(const Exchange& exchange) const {
+  std::string out;
+  for (const auto& part : parts_) {
+    const auto value = value_of(part, exchange);
+    if (!value) return std::nullopt;
+    out += *value;
   }
   return out;
 }

@@ -20,7 +20,8 @@ class Template {
  public:
   Template() = default;
   // Which families of variables may stand in it.
-  enum Families : std::uint8_t { kRequest = 1, kResponse = 2, kContext = 4, kStage = 8 };
+  // kSocket: the variables of $context that only WebSocket APIs have.
+  enum Families : std::uint8_t { kRequest = 1, kResponse = 2, kContext = 4, kStage = 8, kSocket = 16 };
   // kInvalid for a variable that does not exist or that may not stand here.
   static Result<Template> parse(std::string_view text, unsigned families);
 
@@ -31,6 +32,8 @@ class Template {
   [[nodiscard]] std::string fill(const Exchange& exchange, Escape escape) const;
   // The value of a text that is one variable alone; nullopt where the request does not have it.
   [[nodiscard]] std::optional<std::string> value(const Exchange& exchange) const;
+  // Its text as it is, nullopt where the request lacks one of its variables.
+  [[nodiscard]] std::optional<std::string> complete(const Exchange& exchange) const;
   [[nodiscard]] const std::string& text() const { return text_; }
   [[nodiscard]] bool is_one_variable() const { return parts_.size() == 1 && parts_[0].kind != Kind::kText; }
 
