@@ -15,6 +15,8 @@ struct ApiGateway::Impl {
     bind_domains(service, core);
     bind_tags(service, core);
     bind_open_api(service, core);
+    bind_route_responses(service, core);
+    bind_integration_responses(service, core);
   }
   Core core;
   aws::Service service{wire::service()};

@@ -1,4 +1,5 @@
-// API Gateway v2: the control plane of HTTP APIs. What it keeps is compiled and published to the gateway, which serves.
+// API Gateway v2: the control plane of HTTP APIs and WebSocket APIs. What it keeps is compiled and published to the
+// gateway, which serves.
 //
 // Operation.   Each API is one record, changed by one durable compare-and-set; after each change its plan is compiled
 //              and published whole. A stage that deploys automatically serves the API as it is; another one serves what

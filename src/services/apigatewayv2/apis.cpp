@@ -12,11 +12,11 @@ constexpr std::string_view kRouteSelection = "$request.method $request.path";
 constexpr std::string_view kKeySelection = "$request.header.x-api-key";
 
 // Where clients reach it: the scheme and port of this request, because it came through them.
-std::string endpoint_of(const std::string& id, const aws::CallContext& context) {
+std::string endpoint_of(std::string_view scheme, const std::string& id, const aws::CallContext& context) {
   const std::string_view host = context.host;
   const auto colon = host.rfind(':');
   const bool has_port = colon != std::string_view::npos && host.find(']', colon) == std::string_view::npos;
-  return fmt::format("{}://{}.execute-api.localhost{}", context.tls ? "https" : "http", id,
+  return fmt::format("{}{}://{}.execute-api.localhost{}", scheme, context.tls ? "s" : "", id,
                      has_port ? host.substr(colon) : std::string_view());
 }
 
@@ -34,6 +34,24 @@ aws::ApiResult<void> check_common(const Request& request) {
     return refuse_unsupported("IpAddressType", "what the server listens on is its own setting");
   if (request.CorsConfiguration) return check_cors(*request.CorsConfiguration);
   return {};
+}
+
+// What only HTTP APIs have.
+template <typename Request>
+aws::ApiResult<void> check_web_socket_request(const Request& request) {
+  if (request.CorsConfiguration) return refuse_unsupported("CorsConfiguration", "it is for HTTP APIs");
+  if (request.Target || request.RouteKey || request.CredentialsArn)
+    return refuse_unsupported("Target", "quick create is for HTTP APIs");
+  if (request.IpAddressType && request.IpAddressType != "ipv4")
+    return refuse_unsupported("IpAddressType", "what the server listens on is its own setting");
+  return {};
+}
+
+aws::ApiResult<void> update_web_socket(ApiRecord& record, const wire::UpdateApiRequest& request) {
+  if (auto checked = check_web_socket_request(request); !checked) return checked;
+  merge(record.api, request, {"ApiId"});
+  record.now.route_selection = record.api.RouteSelectionExpression.value_or("");
+  return check_web_socket_api(record.api);
 }
 
 aws::ApiResult<void> quick_create(const wire::CreateApiRequest& request, ApiRecord& record, double now) {
@@ -74,9 +92,9 @@ aws::ApiResult<void> quick_create(const wire::CreateApiRequest& request, ApiReco
 
 Awaitable<aws::ApiResult<wire::CreateApiResponse>> create_api(Core& core, const aws::CallContext& context,
                                                               wire::CreateApiRequest request) {
-  if (request.ProtocolType != "HTTP")
-    co_return refuse_unsupported("ProtocolType WEBSOCKET", "WebSocket APIs are not implemented");
-  if (auto checked = check_common(request); !checked) co_return std::unexpected(std::move(checked.error()));
+  const bool web_socket = request.ProtocolType == "WEBSOCKET";
+  auto common = web_socket ? check_web_socket_request(request) : check_common(request);
+  if (!common) co_return std::unexpected(std::move(common.error()));
   if (auto checked = check_tags(request.Tags); !checked) co_return std::unexpected(std::move(checked.error()));
   const auto place = api_key(context.principal.account, context.region, "");
   if (core.apis.list(place).size() >= kMostApis) co_return refuse_limit("ApisPerRegion", kMostApis);
@@ -86,9 +104,15 @@ Awaitable<aws::ApiResult<wire::CreateApiResponse>> create_api(Core& core, const 
   merge(record.api, request, {"Target", "RouteKey", "CredentialsArn", "CorsConfiguration"});
   record.api.ApiId = new_id(10);
   record.api.ApiKeySelectionExpression = kKeySelection;
-  record.api.RouteSelectionExpression = kRouteSelection;
   record.api.DisableExecuteApiEndpoint = request.DisableExecuteApiEndpoint.value_or(false);
-  record.api.DisableSchemaValidation.reset();
+  if (web_socket) {
+    record.now.route_selection = request.RouteSelectionExpression.value_or("");
+    if (auto checked = check_web_socket_api(record.api); !checked)
+      co_return std::unexpected(std::move(checked.error()));
+  } else {
+    record.api.RouteSelectionExpression = kRouteSelection;
+    record.api.DisableSchemaValidation.reset();
+  }
   record.api.IpAddressType = "ipv4";
   record.api.CreatedDate = core.now();
   record.now.cors = request.CorsConfiguration;
@@ -119,8 +143,9 @@ Awaitable<aws::ApiResult<wire::GetApisResponse>> get_apis(Core& core, const aws:
 
 Awaitable<aws::ApiResult<wire::UpdateApiResponse>> update_api(Core& core, const aws::CallContext& context,
                                                               wire::UpdateApiRequest request) {
-  if (auto checked = check_common(request); !checked) co_return std::unexpected(std::move(checked.error()));
   ApiEdit edit = [request](ApiRecord& record) -> aws::ApiResult<void> {
+    if (record.is_web_socket()) return update_web_socket(record, request);
+    if (auto checked = check_common(request); !checked) return checked;
     merge(record.api, request,
           {"ApiId", "Target", "RouteKey", "CredentialsArn", "CorsConfiguration", "RouteSelectionExpression",
            "DisableSchemaValidation"});
@@ -188,7 +213,7 @@ Awaitable<aws::ApiResult<wire::DeleteCorsConfiguration::Response>> delete_cors(
 
 wire::Api shown(const ApiRecord& record, const aws::CallContext& context) {
   auto out = record.api;
-  out.ApiEndpoint = endpoint_of(record.id(), context);
+  out.ApiEndpoint = endpoint_of(record.is_web_socket() ? "ws" : "http", record.id(), context);
   out.CorsConfiguration = record.now.cors;
   return out;
 }

@@ -9,21 +9,26 @@ namespace {
 
 using Strings = std::vector<std::string>;
 
+aws::ApiResult<void> check_new(const ApiRecord& record, wire::Authorizer& authorizer) {
+  return record.is_web_socket() ? check_web_socket_authorizer(authorizer) : check_authorizer(authorizer);
+}
+
 Awaitable<aws::ApiResult<wire::CreateAuthorizerResponse>> create_authorizer(Core& core, const aws::CallContext& context,
                                                                             wire::CreateAuthorizerRequest request) {
   const auto id = new_id(6);
   wire::Authorizer authorizer;
   merge(authorizer, request, {"ApiId"});
   authorizer.AuthorizerId = id;
-  if (auto checked = check_authorizer(authorizer); !checked) co_return std::unexpected(std::move(checked.error()));
   ApiEdit edit = [authorizer, id](ApiRecord& record) -> aws::ApiResult<void> {
+    auto checked_one = authorizer;
+    if (auto checked = check_new(record, checked_one); !checked) return checked;
     if (record.now.authorizers.size() >= kMostAuthorizers) return refuse_limit("AuthorizersPerApi", kMostAuthorizers);
     for (const auto& [other_id, other] : record.now.authorizers) {
       if (other.Name == authorizer.Name)
         return refuse_input(fmt::format("Authorizer name must be unique. Authorizer {} already exists in this RestApi.",
                                         authorizer.Name.value_or("")));
     }
-    record.now.authorizers[id] = authorizer;
+    record.now.authorizers[id] = std::move(checked_one);
     return {};
   };
   auto changed = co_await change_configuration(core, context, request.ApiId.value_or(""), std::move(edit));
@@ -64,7 +69,7 @@ Awaitable<aws::ApiResult<wire::UpdateAuthorizerResponse>> update_authorizer(Core
     merge(copy, request, {"ApiId", "AuthorizerId"});
     if (copy.AuthorizerType != authorizer->second.AuthorizerType)
       return refuse_input("The type of an authorizer cannot be changed");
-    if (auto checked = check_authorizer(copy); !checked) return checked;
+    if (auto checked = check_new(record, copy); !checked) return checked;
     authorizer->second = std::move(copy);
     return {};
   };

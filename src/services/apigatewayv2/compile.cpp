@@ -119,28 +119,27 @@ gateway::StagePtr stage_of(Core& core, const ApiRecord& record, const wire::Stag
   auto out = std::make_shared<gateway::Stage>();
   out->name = stage.StageName.value_or("");
   out->variables = stage.StageVariables.value_or(gateway::Pairs());
-  Built built;
-  for (const auto& [id, one] : configuration.integrations) built.integrations[id] = integration_of(one, out->variables);
-  for (const auto& [id, one] : configuration.authorizers)
-    built.authorizers[id] = authorizer_of(one, record.generation, out->variables);
   const auto name = record.id() + "/" + out->name;
   out->bucket = core.gateway.bucket(name, limits_of(stage.DefaultRouteSettings));
-  for (const auto& [id, one] : configuration.routes) {
-    auto route = route_of(one, built);
-    if (stage.RouteSettings) {
-      const auto settings =
-          std::ranges::find(*stage.RouteSettings, route.text, [](const auto& pair) { return pair.first; });
-      if (settings != stage.RouteSettings->end())
-        route.bucket = core.gateway.bucket(name + "/" + route.text, limits_of(settings->second));
-    }
-    const auto added = out->table.add(route.key, out->routes.size());
-    if (added) out->routes.push_back(std::move(route));
-  }
-  if (configuration.cors) out->cors = cors_of(*configuration.cors);
   if (stage.AccessLogSettings && stage.AccessLogSettings->DestinationArn) {
     gateway::set_access_log(*out, *stage.AccessLogSettings->DestinationArn,
                             stage.AccessLogSettings->Format.value_or(""));
   }
+  if (record.is_web_socket()) {
+    add_web_socket_routes(core, record, stage, configuration, *out);
+    return out;
+  }
+  Built built;
+  for (const auto& [id, one] : configuration.integrations) built.integrations[id] = integration_of(one, out->variables);
+  for (const auto& [id, one] : configuration.authorizers)
+    built.authorizers[id] = authorizer_of(one, record.generation, out->variables);
+  for (const auto& [id, one] : configuration.routes) {
+    auto route = route_of(one, built);
+    route.bucket = route_bucket(core, record, stage, route.text);
+    const auto added = out->table.add(route.key, out->routes.size());
+    if (added) out->routes.push_back(std::move(route));
+  }
+  if (configuration.cors) out->cors = cors_of(*configuration.cors);
   return out;
 }
 
@@ -150,11 +149,21 @@ std::string function_of(std::string_view uri) {
   return gateway::is_function_arn(uri) ? std::string(uri) : gateway::function_of_path(uri);
 }
 
+std::shared_ptr<TokenBucket> route_bucket(Core& core, const ApiRecord& record, const wire::Stage& stage,
+                                          const std::string& route_key) {
+  if (!stage.RouteSettings) return nullptr;
+  const auto settings = std::ranges::find(*stage.RouteSettings, route_key, [](const auto& pair) { return pair.first; });
+  if (settings == stage.RouteSettings->end()) return nullptr;
+  const auto name = fmt::format("{}/{}/{}", record.id(), stage.StageName.value_or(""), route_key);
+  return core.gateway.bucket(name, limits_of(settings->second));
+}
+
 gateway::ApiPtr compile(Core& core, const ApiRecord& record) {
   auto out = std::make_shared<gateway::Api>();
   out->id = record.id();
   out->account = record.account;
   out->region = record.region;
+  out->is_web_socket = record.is_web_socket();
   out->own_address_disabled = record.api.DisableExecuteApiEndpoint.value_or(false);
   const Configuration nothing;
   for (const auto& [name, stage] : record.stages) {

@@ -32,7 +32,9 @@ inline constexpr std::size_t kMostDeployments = 100;
 inline constexpr std::size_t kMostDomains = 120;
 inline constexpr std::size_t kMostMappings = 200;
 inline constexpr std::size_t kMostTags = 50;
+inline constexpr std::int32_t kShortestTimeout = 50;
 inline constexpr std::int32_t kLongestTimeout = 30'000;
+inline constexpr std::int32_t kLongestWebSocketTimeout = 29'000;
 
 struct Core {
   Core(store::KeyValue& store, Clock& clock_in, gateway::Gateway& gateway_in);
@@ -68,6 +70,8 @@ void bind_deployments(aws::Service& service, Core& core);
 void bind_domains(aws::Service& service, Core& core);
 void bind_tags(aws::Service& service, Core& core);
 void bind_open_api(aws::Service& service, Core& core);
+void bind_route_responses(aws::Service& service, Core& core);
+void bind_integration_responses(aws::Service& service, Core& core);
 
 // Changes what routes requests; stages that deploy by themselves follow.
 Awaitable<aws::ApiResult<ApiPtr>> change_configuration(Core& core, const aws::CallContext& context, std::string api_id,
@@ -92,11 +96,17 @@ aws::ApiResult<void> check_integration(wire::Integration& integration);
 aws::ApiResult<void> check_authorizer(wire::Authorizer& authorizer);
 // The same for a route, but for whether another one takes its requests: check_unique(), which looks at all of them.
 aws::ApiResult<void> check_route(const Configuration& configuration, wire::Route& route);
+aws::ApiResult<void> check_target(const Configuration& configuration, const wire::Route& route);
 aws::ApiResult<void> check_unique(const Configuration& configuration, const wire::Route& route);
 // What requests a route key takes: the names of its variables do not matter.
 std::string shape_of(std::string_view route_key);
 std::unexpected<aws::ApiError> refuse_duplicate(std::string_view route_key);
-aws::ApiResult<void> check_stage(const wire::Stage& stage);
+aws::ApiResult<void> check_stage(const ApiRecord& record, const wire::Stage& stage);
+// The same of WebSocket APIs (web_sockets.cpp).
+aws::ApiResult<void> check_web_socket_api(const wire::Api& api);
+aws::ApiResult<void> check_web_socket_integration(wire::Integration& integration);
+aws::ApiResult<void> check_web_socket_authorizer(wire::Authorizer& authorizer);
+aws::ApiResult<void> check_web_socket_route(const Configuration& configuration, wire::Route& route);
 aws::ApiResult<void> check_tags(const std::optional<gateway::Pairs>& tags);
 
 // "arn:aws:lambda:..." of an integration's or an authorizer's URI; "" where it names no function.

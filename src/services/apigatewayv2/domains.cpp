@@ -133,6 +133,9 @@ aws::ApiResult<void> check_mapping(const Core& core, const aws::CallContext& con
   if (!api) return std::unexpected(std::move(api.error()));
   if (!(*api)->stages.contains(mapping.Stage.value_or(""))) return refuse_input("Invalid stage identifier specified");
   const auto key = mapping.ApiMappingKey.value_or("");
+  const bool web_socket = (*api)->is_web_socket();
+  if (web_socket && key.find('/') != std::string::npos)
+    return refuse_input("API mappings of multiple levels are for HTTP APIs and REST APIs");
   const auto good = [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
            std::string_view("$-_.+!*'()/").find(c) != std::string_view::npos;
@@ -143,6 +146,10 @@ aws::ApiResult<void> check_mapping(const Core& core, const aws::CallContext& con
   for (const auto& [id, other] : record.mappings) {
     if (id != mapping.ApiMappingId && other.ApiMappingKey.value_or("") == key)
       return refuse(wire::errors::ConflictException, "ApiMapping key already exists for this domain name");
+    const std::optional<std::string> other_id = other.ApiId;
+    const auto other_api = core.api(context, other_id);
+    if (id != mapping.ApiMappingId && other_api && (*other_api)->is_web_socket() != web_socket)
+      return refuse_input("WebSocket APIs cannot be mapped to a domain name together with other APIs");
   }
   return {};
 }

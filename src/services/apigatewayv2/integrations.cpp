@@ -10,34 +10,39 @@
 namespace mayfly::apigatewayv2 {
 namespace {
 
-template <typename Request>
-aws::ApiResult<void> check_kind(const Request& request) {
+aws::ApiResult<void> check_kind(const wire::Integration& integration) {
   constexpr std::string_view kWhy = "it is for WebSocket APIs";
-  if (request.ConnectionType.value_or("INTERNET") != "INTERNET" || request.ConnectionId)
+  if (integration.ConnectionType.value_or("INTERNET") != "INTERNET" || integration.ConnectionId)
     return refuse_unsupported("ConnectionType VPC_LINK", "there are no VPC links");
-  if (request.ContentHandlingStrategy) return refuse_unsupported("ContentHandlingStrategy", kWhy);
-  if (request.PassthroughBehavior) return refuse_unsupported("PassthroughBehavior", kWhy);
-  if (request.RequestTemplates && !request.RequestTemplates->empty())
+  if (integration.ContentHandlingStrategy) return refuse_unsupported("ContentHandlingStrategy", kWhy);
+  if (integration.PassthroughBehavior) return refuse_unsupported("PassthroughBehavior", kWhy);
+  if (integration.RequestTemplates && !integration.RequestTemplates->empty())
     return refuse_unsupported("RequestTemplates", kWhy);
-  if (request.TemplateSelectionExpression) return refuse_unsupported("TemplateSelectionExpression", kWhy);
-  if (request.TlsConfig) return refuse_unsupported("TlsConfig", "it is for private integrations");
-  if (request.IntegrationSubtype)
+  if (integration.TemplateSelectionExpression) return refuse_unsupported("TemplateSelectionExpression", kWhy);
+  if (integration.TlsConfig) return refuse_unsupported("TlsConfig", "it is for private integrations");
+  if (integration.IntegrationSubtype)
     return refuse_unsupported("IntegrationSubtype", "integrations with AWS services are not implemented");
   return {};
 }
 
+aws::ApiResult<void> check_new(const ApiRecord& record, wire::Integration& integration) {
+  if (record.is_web_socket()) return check_web_socket_integration(integration);
+  if (auto checked = check_kind(integration); !checked) return checked;
+  return check_integration(integration);
+}
+
 Awaitable<aws::ApiResult<wire::CreateIntegrationResult>> create_integration(Core& core, const aws::CallContext& context,
                                                                             wire::CreateIntegrationRequest request) {
-  if (auto checked = check_kind(request); !checked) co_return std::unexpected(std::move(checked.error()));
   const auto id = new_id(7);
   wire::Integration integration;
   merge(integration, request, {"ApiId"});
   integration.IntegrationId = id;
-  if (auto checked = check_integration(integration); !checked) co_return std::unexpected(std::move(checked.error()));
   ApiEdit edit = [integration, id](ApiRecord& record) -> aws::ApiResult<void> {
     if (record.now.integrations.size() >= kMostIntegrations)
       return refuse_limit("IntegrationsPerApi", kMostIntegrations);
-    record.now.integrations[id] = integration;
+    auto checked_one = integration;
+    if (auto checked = check_new(record, checked_one); !checked) return checked;
+    record.now.integrations[id] = std::move(checked_one);
     return {};
   };
   // An integration that no route uses changes nothing that is served.
@@ -71,7 +76,6 @@ Awaitable<aws::ApiResult<wire::GetIntegrationsResponse>> get_integrations(Core& 
 
 Awaitable<aws::ApiResult<wire::UpdateIntegrationResult>> update_integration(Core& core, const aws::CallContext& context,
                                                                             wire::UpdateIntegrationRequest request) {
-  if (auto checked = check_kind(request); !checked) co_return std::unexpected(std::move(checked.error()));
   const auto id = request.IntegrationId.value_or("");
   ApiEdit edit = [request, id](ApiRecord& record) -> aws::ApiResult<void> {
     const auto integration = record.now.integrations.find(id);
@@ -79,7 +83,7 @@ Awaitable<aws::ApiResult<wire::UpdateIntegrationResult>> update_integration(Core
     auto copy = integration->second;
     merge(copy, request, {"ApiId", "IntegrationId", "RequestParameters"});
     merge_pairs(copy.RequestParameters, request.RequestParameters);
-    if (auto checked = check_integration(copy); !checked) return checked;
+    if (auto checked = check_new(record, copy); !checked) return checked;
     integration->second = std::move(copy);
     return {};
   };
@@ -98,6 +102,7 @@ Awaitable<aws::ApiResult<wire::DeleteIntegration::Response>> delete_integration(
                                   route.RouteKey.value_or("")));
     }
     if (record.now.integrations.erase(id) == 0) return refuse_missing("Integration");
+    std::erase_if(record.now.integration_responses, [&](const auto& one) { return one.first.starts_with(id + "/"); });
     return {};
   };
   auto changed = co_await change_configuration(core, context, request.ApiId.value_or(""), std::move(edit));
@@ -116,7 +121,6 @@ aws::ApiResult<void> check_parameters(const gateway::Pairs& parameters, gateway:
 }  // namespace
 
 aws::ApiResult<void> check_integration(wire::Integration& integration) {
-  constexpr std::int32_t kShortestTimeout = 50;
   const auto type = integration.IntegrationType.value_or("");
   const auto uri = integration.IntegrationUri.value_or("");
   const bool variable = uri.find("${stageVariables.") != std::string::npos;

@@ -69,6 +69,7 @@ Awaitable<aws::ApiResult<wire::ReimportApiResponse>> reimport_api(Core& core, co
   auto allowed = check_roles(context, wire::ReimportApi::model(), request.ApiId, document->configuration);
   if (!allowed) co_return std::unexpected(std::move(allowed.error()));
   ApiEdit edit = [held = *document](ApiRecord& record) -> aws::ApiResult<void> {
+    if (record.is_web_socket()) return refuse_input("Only HTTP APIs are imported from documents");
     apply(held, record);
     return {};
   };
@@ -84,6 +85,7 @@ Awaitable<aws::ApiResult<wire::ExportApiResponse>> export_api(Core& core, const 
   auto found = core.api(context, request.ApiId);
   if (!found) co_return std::unexpected(std::move(found.error()));
   const auto& record = **found;
+  if (record.is_web_socket()) co_return refuse_input("Only HTTP APIs are exported");
   const Configuration* configuration = &record.now;
   std::shared_ptr<const DeploymentRecord> deployed;
   const auto name = request.StageName.value_or("");

@@ -42,6 +42,9 @@ json::object Configuration::document() const {
   out["integrations"] = map_document(integrations);
   out["authorizers"] = map_document(authorizers);
   if (cors) out["cors"] = one_document(*cors);
+  if (!route_selection.empty()) out["routeSelection"] = route_selection;
+  if (!route_responses.empty()) out["routeResponses"] = map_document(route_responses);
+  if (!integration_responses.empty()) out["integrationResponses"] = map_document(integration_responses);
   return out;
 }
 
@@ -50,6 +53,9 @@ Configuration Configuration::read(const json::value& document) {
   out.routes = map_read<wire::Route>(document, "routes");
   out.integrations = map_read<wire::Integration>(document, "integrations");
   out.authorizers = map_read<wire::Authorizer>(document, "authorizers");
+  out.route_selection = get_string(document, "routeSelection");
+  out.route_responses = map_read<wire::RouteResponse>(document, "routeResponses");
+  out.integration_responses = map_read<wire::IntegrationResponse>(document, "integrationResponses");
   if (const auto* cors = find(document, "cors"); cors != nullptr && cors->is_object()) {
     from_document(cors->get_object(), out.cors.emplace());
   }

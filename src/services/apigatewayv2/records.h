@@ -23,6 +23,10 @@ struct Configuration {
   std::map<std::string, wire::Integration> integrations;
   std::map<std::string, wire::Authorizer> authorizers;
   std::optional<wire::Cors> cors;
+  // Of WebSocket APIs.
+  std::string route_selection;
+  std::map<std::string, wire::RouteResponse> route_responses;              // by "route/id"
+  std::map<std::string, wire::IntegrationResponse> integration_responses;  // by "integration/id"
 
   [[nodiscard]] json::object document() const;
   static Configuration read(const json::value& document);
@@ -39,6 +43,7 @@ struct ApiRecord {
   std::map<std::string, wire::Deployment> deployments;
 
   [[nodiscard]] const std::string& id() const { return *api.ApiId; }
+  [[nodiscard]] bool is_web_socket() const { return api.ProtocolType == "WEBSOCKET"; }
   [[nodiscard]] std::string key() const;
   [[nodiscard]] json::object document() const;
   static Result<ApiRecord> read(const json::object& document);

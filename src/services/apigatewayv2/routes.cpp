@@ -10,29 +10,33 @@ namespace mayfly::apigatewayv2 {
 namespace {
 
 // What only WebSocket APIs have.
-template <typename Request>
-aws::ApiResult<void> check_kind(const Request& request) {
+aws::ApiResult<void> check_kind(const wire::Route& route) {
   constexpr std::string_view kWhy = "it is for WebSocket APIs";
-  if (request.ApiKeyRequired.value_or(false)) return refuse_unsupported("ApiKeyRequired", kWhy);
-  if (request.ModelSelectionExpression) return refuse_unsupported("ModelSelectionExpression", kWhy);
-  if (request.RequestModels && !request.RequestModels->empty()) return refuse_unsupported("RequestModels", kWhy);
-  if (request.RequestParameters && !request.RequestParameters->empty())
+  if (route.ApiKeyRequired.value_or(false)) return refuse_unsupported("ApiKeyRequired", kWhy);
+  if (route.ModelSelectionExpression) return refuse_unsupported("ModelSelectionExpression", kWhy);
+  if (route.RequestModels && !route.RequestModels->empty()) return refuse_unsupported("RequestModels", kWhy);
+  if (route.RequestParameters && !route.RequestParameters->empty())
     return refuse_unsupported("RequestParameters", kWhy);
-  if (request.RouteResponseSelectionExpression) return refuse_unsupported("RouteResponseSelectionExpression", kWhy);
+  if (route.RouteResponseSelectionExpression) return refuse_unsupported("RouteResponseSelectionExpression", kWhy);
   return {};
+}
+
+aws::ApiResult<void> check_new(const ApiRecord& record, wire::Route& route) {
+  if (record.is_web_socket()) return check_web_socket_route(record.now, route);
+  if (auto checked = check_kind(route); !checked) return checked;
+  if (auto checked = check_route(record.now, route); !checked) return checked;
+  return check_unique(record.now, route);
 }
 
 Awaitable<aws::ApiResult<wire::CreateRouteResult>> create_route(Core& core, const aws::CallContext& context,
                                                                 wire::CreateRouteRequest request) {
-  if (auto checked = check_kind(request); !checked) co_return std::unexpected(std::move(checked.error()));
   const auto id = new_id(7);
   ApiEdit edit = [request, id](ApiRecord& record) -> aws::ApiResult<void> {
     if (record.now.routes.size() >= kMostRoutes) return refuse_limit("RoutesPerApi", kMostRoutes);
     wire::Route route;
     merge(route, request, {"ApiId"});
     route.RouteId = id;
-    if (auto checked = check_route(record.now, route); !checked) return checked;
-    if (auto checked = check_unique(record.now, route); !checked) return checked;
+    if (auto checked = check_new(record, route); !checked) return checked;
     record.now.routes[id] = std::move(route);
     return {};
   };
@@ -65,7 +69,6 @@ Awaitable<aws::ApiResult<wire::GetRoutesResponse>> get_routes(Core& core, const 
 
 Awaitable<aws::ApiResult<wire::UpdateRouteResult>> update_route(Core& core, const aws::CallContext& context,
                                                                 wire::UpdateRouteRequest request) {
-  if (auto checked = check_kind(request); !checked) co_return std::unexpected(std::move(checked.error()));
   const auto id = request.RouteId.value_or("");
   ApiEdit edit = [request, id](ApiRecord& record) -> aws::ApiResult<void> {
     const auto route = record.now.routes.find(id);
@@ -74,8 +77,7 @@ Awaitable<aws::ApiResult<wire::UpdateRouteResult>> update_route(Core& core, cons
       return refuse_input("Quick create routes cannot be updated directly");
     auto copy = route->second;
     merge(copy, request, {"ApiId", "RouteId"});
-    if (auto checked = check_route(record.now, copy); !checked) return checked;
-    if (auto checked = check_unique(record.now, copy); !checked) return checked;
+    if (auto checked = check_new(record, copy); !checked) return checked;
     route->second = std::move(copy);
     return {};
   };
@@ -88,6 +90,7 @@ Awaitable<aws::ApiResult<wire::DeleteRoute::Response>> delete_route(Core& core, 
                                                                     wire::DeleteRouteRequest request) {
   ApiEdit edit = [id = request.RouteId.value_or("")](ApiRecord& record) -> aws::ApiResult<void> {
     if (record.now.routes.erase(id) == 0) return refuse_missing("Route");
+    std::erase_if(record.now.route_responses, [&](const auto& one) { return one.first.starts_with(id + "/"); });
     return {};
   };
   auto changed = co_await change_configuration(core, context, request.ApiId.value_or(""), std::move(edit));
@@ -140,6 +143,15 @@ aws::ApiResult<void> check_unique(const Configuration& configuration, const wire
   return {};
 }
 
+aws::ApiResult<void> check_target(const Configuration& configuration, const wire::Route& route) {
+  constexpr std::string_view kTarget = "integrations/";
+  if (!route.Target) return {};
+  const bool known =
+      route.Target->starts_with(kTarget) && configuration.integrations.contains(route.Target->substr(kTarget.size()));
+  if (!known) return refuse_input("Invalid target specified: there is no such integration");
+  return {};
+}
+
 aws::ApiResult<void> check_route(const Configuration& configuration, wire::Route& route) {
   route.ApiKeyRequired = false;
   const auto text = route.RouteKey.value_or("");
@@ -149,12 +161,7 @@ aws::ApiResult<void> check_route(const Configuration& configuration, wire::Route
         fmt::format("The provided route key is not formatted properly for HTTP protocol: {}. Format "
                     "should be \"<HTTP METHOD> /<RESOURCE PATH>\" or \"$default\"",
                     key.error().message));
-  if (route.Target) {
-    constexpr std::string_view kTarget = "integrations/";
-    const bool known =
-        route.Target->starts_with(kTarget) && configuration.integrations.contains(route.Target->substr(kTarget.size()));
-    if (!known) return refuse_input("Invalid target specified: there is no such integration");
-  }
+  if (auto checked = check_target(configuration, route); !checked) return checked;
   return check_authorization(configuration, route);
 }
 

@@ -13,9 +13,9 @@ using Settings = std::vector<std::pair<std::string, wire::RouteSettings>>;
 
 aws::ApiResult<void> check_settings(const wire::RouteSettings& settings) {
   if (settings.DataTraceEnabled.value_or(false))
-    return refuse_unsupported("DataTraceEnabled", "it is for WebSocket APIs");
+    return refuse_unsupported("DataTraceEnabled", "there are no execution logs");
   if (settings.LoggingLevel.value_or("OFF") != "OFF")
-    return refuse_unsupported("LoggingLevel", "it is for WebSocket APIs");
+    return refuse_unsupported("LoggingLevel", "there are no execution logs");
   if (settings.DetailedMetricsEnabled.value_or(false))
     return refuse_unsupported("DetailedMetricsEnabled", "there are no metrics for each route");
   if (settings.ThrottlingBurstLimit.value_or(0) < 0 || settings.ThrottlingRateLimit.value_or(0) < 0)
@@ -34,7 +34,8 @@ aws::ApiResult<void> check_deployment(const ApiRecord& record, const std::option
 
 Awaitable<aws::ApiResult<wire::CreateStageResponse>> create_stage(Core& core, const aws::CallContext& context,
                                                                   wire::CreateStageRequest request) {
-  if (request.ClientCertificateId) co_return refuse_unsupported("ClientCertificateId", "it is for WebSocket APIs");
+  if (request.ClientCertificateId)
+    co_return refuse_unsupported("ClientCertificateId", "client certificates are not implemented");
   if (auto checked = check_tags(request.Tags); !checked) co_return std::unexpected(std::move(checked.error()));
   wire::Stage stage;
   merge(stage, request, {"ApiId"});
@@ -43,9 +44,9 @@ Awaitable<aws::ApiResult<wire::CreateStageResponse>> create_stage(Core& core, co
   if (!stage.DefaultRouteSettings) stage.DefaultRouteSettings = wire::RouteSettings();
   if (!stage.RouteSettings) stage.RouteSettings.emplace();
   if (!stage.StageVariables) stage.StageVariables.emplace();
-  if (auto checked = check_stage(stage); !checked) co_return std::unexpected(std::move(checked.error()));
   const auto name = request.StageName.value_or("");
   ApiEdit edit = [stage, name, now = core.now()](ApiRecord& record) -> aws::ApiResult<void> {
+    if (auto checked = check_stage(record, stage); !checked) return checked;
     if (record.stages.contains(name)) return refuse(wire::errors::ConflictException, "Stage already exists");
     if (record.stages.size() >= kMostStages) return refuse_limit("StagesPerApi", kMostStages);
     if (stage.AutoDeploy.value_or(false) && stage.DeploymentId)
@@ -98,7 +99,8 @@ void merge_settings(wire::Stage& stage, const std::optional<Settings>& changes) 
 
 Awaitable<aws::ApiResult<wire::UpdateStageResponse>> update_stage(Core& core, const aws::CallContext& context,
                                                                   wire::UpdateStageRequest request) {
-  if (request.ClientCertificateId) co_return refuse_unsupported("ClientCertificateId", "it is for WebSocket APIs");
+  if (request.ClientCertificateId)
+    co_return refuse_unsupported("ClientCertificateId", "client certificates are not implemented");
   const auto name = request.StageName.value_or("");
   const auto now = core.now();
   auto found = core.api(context, request.ApiId);
@@ -129,7 +131,7 @@ Awaitable<aws::ApiResult<wire::UpdateStageResponse>> update_stage(Core& core, co
     if (copy.AutoDeploy.value_or(false) && request.DeploymentId)
       return refuse_input("Deployment ID cannot be set on stages with AutoDeploy enabled");
     if (auto checked = check_deployment(record, request.DeploymentId); !checked) return checked;
-    if (auto checked = check_stage(copy); !checked) return checked;
+    if (auto checked = check_stage(record, copy); !checked) return checked;
     copy.LastUpdatedDate = now;
     const bool begins = copy.AutoDeploy.value_or(false) && !stage->second.AutoDeploy.value_or(false);
     stage->second = std::move(copy);
@@ -192,7 +194,7 @@ Awaitable<aws::ApiResult<wire::DeleteRouteSettings::Response>> delete_route_sett
 
 }  // namespace
 
-aws::ApiResult<void> check_stage(const wire::Stage& stage) {
+aws::ApiResult<void> check_stage(const ApiRecord& record, const wire::Stage& stage) {
   using gateway::Template;
   const auto name = stage.StageName.value_or("");
   const auto good = [](char c) {
@@ -200,6 +202,8 @@ aws::ApiResult<void> check_stage(const wire::Stage& stage) {
   };
   if (name != "$default" && (name.empty() || !std::ranges::all_of(name, good)))
     return refuse_input("Stage name only allows a-zA-Z0-9_- and $default");
+  if (name == "$default" && record.is_web_socket())
+    return refuse_unsupported("StageName $default", "it is for HTTP APIs");
   if (stage.DefaultRouteSettings) {
     if (auto checked = check_settings(*stage.DefaultRouteSettings); !checked) return checked;
   }
@@ -214,7 +218,8 @@ aws::ApiResult<void> check_stage(const wire::Stage& stage) {
   if (format.find("$context.requestId") == std::string::npos &&
       format.find("$context.extendedRequestId") == std::string::npos)
     return refuse_input("Invalid access log format: it must have $context.requestId or $context.extendedRequestId");
-  const auto parsed = Template::parse(format, Template::kContext);
+  const unsigned families = record.is_web_socket() ? Template::kContext | Template::kSocket : Template::kContext;
+  const auto parsed = Template::parse(format, families);
   if (!parsed) return refuse_input("Invalid access log format: " + parsed.error().message);
   return {};
 }
