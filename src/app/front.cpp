@@ -166,7 +166,7 @@ Awaitable<void> Front::handle(http::Request& request, http::ResponseWriter& resp
     std::ignore = co_await response.send(std::move(answer));
   } else if (lambda_.is_function_url_host(request.head.headers.get("Host"))) {
     co_await handle_function_url(request, response);
-  } else if (gateway_ != nullptr && gateway_->is_for(request.head.headers.get("Host"))) {
+  } else if (is_for_gateway(request.head)) {
     co_await gateway_->serve(request, response);
   } else if (lambda::Lambda::is_code_path(path)) {
     co_await lambda_.serve_code(request, response);
@@ -182,6 +182,17 @@ Awaitable<void> Front::handle(http::Request& request, http::ResponseWriter& resp
   } else {
     co_await handle_api(request, response);
   }
+}
+
+bool Front::is_for_gateway(const http::RequestHead& head) const {
+  if (gateway_ == nullptr) return false;
+  return gateway_->is_for(head.headers.get("Host")) || gateway::Gateway::is_for_path(head.path());
+}
+
+Awaitable<void> Front::handle_from_instance(http::Request& request, http::ResponseWriter& response) {
+  if (gateway_ != nullptr && gateway::Gateway::is_for_path(request.head.path()))
+    return gateway_->serve(request, response);
+  return handle_api(request, response);
 }
 
 const Front::OpenDoor* Front::open_door(const http::RequestHead& head) const {

@@ -1,7 +1,7 @@
 // The front door: what an HTTP request is, who sends it, and which service answers.
 //
-// Operation.   Function URLs and the gateway's APIs by host name; Mayfly's own paths under /_mayfly and /metrics;
-// everything else is an AWS API
+// Operation.   Function URLs and the gateway's APIs by host name (those by path too); Mayfly's own paths under /_mayfly
+// and /metrics; everything else is an AWS API
 //              call, authenticated by SigV4, authorised for its operation and resource, and given to the service of its
 //              credential scope.
 // Concurrency. handle() runs on each connection's reactor; the front holds no state that changes.
@@ -69,10 +69,9 @@ class Front {
   void audit_with(aws::Auditor& audit) { audit_ = &audit; }
 
   Awaitable<void> handle(http::Request& request, http::ResponseWriter& response);
-  // A request out of an instance: AWS's APIs alone, signed like any client's. Nothing there is open to this machine.
-  Awaitable<void> handle_from_instance(http::Request& request, http::ResponseWriter& response) {
-    return handle_api(request, response);
-  }
+  // A request out of an instance: AWS's APIs, signed like any client's, and the gateway's by path, where each API says
+  // who may come. Nothing there is open to this machine.
+  Awaitable<void> handle_from_instance(http::Request& request, http::ResponseWriter& response);
   // What a function asks of its parameters-and-secrets address; see docs/secrets.md.
   Awaitable<void> handle_secrets_address(http::Request& request, http::ResponseWriter& response,
                                          dispatch::FunctionCaller caller);
@@ -94,6 +93,7 @@ class Front {
   Awaitable<void> explain(const http::RequestHead& head, http::ResponseWriter& response, std::string request_id);
   // Null where nobody serves it.
   [[nodiscard]] const aws::Service* service_of(std::string_view signing_name, std::string_view path) const;
+  [[nodiscard]] bool is_for_gateway(const http::RequestHead& head) const;
   [[nodiscard]] const OpenDoor* open_door(const http::RequestHead& head) const;
   // Mayfly's own API: what changes something and what is refused is recorded like any other call.
   Awaitable<void> record_own(const aws::CallContext& context, const http::RequestHead& head,

@@ -436,9 +436,14 @@ Result<void> World::start(sandbox::LauncherProcess launcher, sandbox::Runtimes r
 
 void World::stop() {
   const auto bound = std::chrono::seconds(config_.drain_timeout);
+  const auto drained = clock_.steady_now() + bound;
   if (own_api_) own_api_->stop();
   if (sqs_) sqs_->interrupt();  // long polls do not hold up the drain
   if (server_ && !server_->drain_blocking(bound)) log(Level::kWarn, "connections were cut at the end of the drain");
+  // While functions still run: what clients said last, and that they have gone.
+  const auto rest = std::max(drained - clock_.steady_now(), std::chrono::nanoseconds(0));
+  if (http_apis_ && !http_apis_->gateway().drain_blocking(rest))
+    log(Level::kWarn, "messages of WebSockets were cut at the end of the drain");
   if (events_) run_on(reactors_->at(0), *scope_, "events", [&] { return events_->stop(); });
   if (scheduler_) run_on(reactors_->at(0), *scope_, "scheduler", [&] { return scheduler_->stop(); });
   if (secrets_) secrets_->stop();
