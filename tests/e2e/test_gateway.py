@@ -334,7 +334,7 @@ def test_what_is_not_carried_out_is_refused_by_name(gateway, api, functions):
         return error.value.response["Error"]["Message"]
 
     api_id, arn = api["ApiId"], functions["gw-echo"]
-    assert "WEBSOCKET" in refused("create_api", Name="x", ProtocolType="WEBSOCKET")
+    assert "DisableSchemaValidation" in refused("create_api", Name="x", ProtocolType="HTTP", DisableSchemaValidation=True)
     assert "VPC_LINK" in refused("create_integration", ApiId=api_id, IntegrationType="HTTP_PROXY", IntegrationUri="http://x", ConnectionType="VPC_LINK")
     assert "IntegrationSubtype" in refused("create_integration", ApiId=api_id, IntegrationType="AWS_PROXY", IntegrationSubtype="SQS-SendMessage")
     assert "MOCK" in refused("create_integration", ApiId=api_id, IntegrationType="MOCK")
