@@ -330,10 +330,17 @@ def test_mock_integrations_answer_by_their_templates(gateway, functions, dial):
     route = gateway.create_route(ApiId=api, RouteKey="$default", Target=f"integrations/{mock}", RouteResponseSelectionExpression="$default")["RouteId"]
     answer = gateway.create_route_response(ApiId=api, RouteId=route, RouteResponseKey="$default")
     assert gateway.get_route_response(ApiId=api, RouteId=route, RouteResponseId=answer["RouteResponseId"])["RouteResponseKey"] == "$default"
+    assert [one["RouteResponseId"] for one in gateway.get_route_responses(ApiId=api, RouteId=route)["Items"]] == [answer["RouteResponseId"]]
+    assert gateway.update_route_response(ApiId=api, RouteId=route, RouteResponseId=answer["RouteResponseId"], RouteResponseKey="$default")["RouteResponseKey"] == "$default"
     with dial(made) as client:
         client.send("anything")
         told = json.loads(client.recv(timeout=20))
         assert told["type"] == "MESSAGE" and len(base64.b64decode(told["id"])) == 11
+        own = {"ApiId": api, "IntegrationId": mock, "IntegrationResponseId": response["IntegrationResponseId"]}
+        gateway.update_integration_response(**own, ResponseTemplates={"$default": "stage $context.stage"})
+        assert gateway.get_integration_response(**own)["ResponseTemplates"] == {"$default": "stage $context.stage"}
+        client.send("anything")
+        assert client.recv(timeout=20) == "stage dev"
     gateway.delete_route_response(ApiId=api, RouteId=route, RouteResponseId=answer["RouteResponseId"])
     gateway.delete_integration_response(ApiId=api, IntegrationId=mock, IntegrationResponseId=response["IntegrationResponseId"])
     gateway.delete_api(ApiId=api)
