@@ -3,7 +3,7 @@
 JOBS ?= $(shell nproc)
 PRESET ?= release
 
-.PHONY: help setup setup-tests build run quickstart test lint format bench bench-peers profile bench-events bench-access conformance fuzz clean
+.PHONY: help setup setup-tests build run quickstart test lint format bench bench-peers profile bench-events bench-access bench-gateway conformance fuzz clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -50,6 +50,9 @@ bench-events: build setup-tests ## Measure queues, rules, schedules and what fir
 	@.venv/bin/python bench/events.py latency
 	@.venv/bin/python bench/events.py schedules
 	@build/release/src/pattern/mayfly_pattern_bench
+
+bench-gateway: build setup-tests ## Measure a route to a function beside the direct invocation, and nginx
+	@.venv/bin/python bench/bench_gateway.py
 
 bench-access: build setup-tests ## Measure signature check, policy decision and route matching as they grow
 	@scripts/build release mayfly_access_bench
