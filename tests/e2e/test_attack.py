@@ -47,7 +47,7 @@ REFUSED_WHEN_RESTORED = ["inherited_descriptors", "see_processes", "read_environ
 REFUSED_OR_KILLED = ["fork_bomb", "thread_bomb", "memory_bomb", "memory_bomb_in_children", "shared_memory_bomb", "fill_disks", "exhaust_inodes",
                      "log_flood"]
 
-INSTANCE_LINKS = "10.213."
+INSTANCE_LINKS = ("10.213.", "10.214.", "10.215.", "10.216.")
 
 
 def host_addresses():
@@ -58,7 +58,7 @@ def host_addresses():
             found.add(previous.split()[-1])
         previous = line
     links = sorted(address for address in found if address.startswith(INSTANCE_LINKS))
-    return sorted(address for address in found if not address.startswith(("127.", INSTANCE_LINKS))) + links[:4]
+    return sorted(address for address in found if not address.startswith(("127.", *INSTANCE_LINKS))) + links[:4]
 
 
 def host_commands():
