@@ -39,6 +39,7 @@ def main():
     build_functions()
     result = {"machine": {"kernel": platform.release(), "cpus": os.cpu_count()}, "floor": {}, "functions": {}}
     for part in arguments.only.split(","):
+        print(f"bench: {part} ...", file=sys.stderr, flush=True)
         PARTS[part](arguments, result)
     output = pathlib.Path(arguments.output)
     output.mkdir(parents=True, exist_ok=True)

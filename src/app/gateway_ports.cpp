@@ -34,6 +34,7 @@ Awaitable<Result<gateway::FunctionResult>> invoke(lambda::Lambda& lambda, const 
   gateway::FunctionResult out;
   out.payload = std::move(outcome->payload);
   out.function_error = std::move(outcome->function_error);
+  out.served_on = outcome->served_on;
   co_return out;
 }
 

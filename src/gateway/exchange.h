@@ -11,6 +11,10 @@
 #include "gateway/plan.h"
 #include "http/message.h"
 
+namespace mayfly {
+class Reactor;
+}
+
 namespace mayfly::identity {
 struct Authenticated;  // services/iam/iam.h
 }
@@ -50,6 +54,7 @@ struct Exchange {
   std::chrono::microseconds integration_latency{0};
   std::chrono::microseconds latency{0};
   int integration_status = 0;
+  Reactor* served_on = nullptr;  // of the function's instance
   std::string authorizer_error;
   std::optional<SocketEvent> socket;  // of WebSocket APIs
 

@@ -324,6 +324,7 @@ Awaitable<void> Gateway::serve(http::Request& request, http::ResponseWriter& res
     log(Level::kDebug, "the gateway refused a request",
         {{"request", event.request_id}, {"api", event.api_id}, {"status", head.status}, {"reason", exchange.error}});
   }
+  if (exchange.served_on != nullptr) response.prefer(*exchange.served_on);
   // A peer that has gone is no concern of ours here.
   std::ignore = co_await response.send(std::move(exchange.response));
 }

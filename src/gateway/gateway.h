@@ -51,7 +51,8 @@ struct FunctionCall {
 };
 struct FunctionResult {
   std::string payload;
-  std::string function_error;  // "", "Handled", "Unhandled"
+  std::string function_error;    // "", "Handled", "Unhandled"
+  Reactor* served_on = nullptr;  // the instance's; null where none ran it
 };
 
 struct SignedRequest {

@@ -35,7 +35,9 @@ class FakeResponse final : public http::ResponseWriter {
   Awaitable<Result<void>> finish() override { co_return Result<void>(); }
   [[nodiscard]] bool started() const override { return sent.has_value(); }
   void on_peer_closed(std::function<void()>) override {}
+  void prefer(Reactor& reactor) override { preferred = &reactor; }
   std::optional<http::Response> sent;
+  Reactor* preferred = nullptr;
 };
 
 struct GatewayTest : testing::Test {
@@ -45,6 +47,8 @@ struct GatewayTest : testing::Test {
   std::atomic<int> fetches{0};
   std::atomic<bool> up{false};
   std::vector<FunctionCall> calls;
+  Reactor* served_on = nullptr;
+  Reactor* preferred = nullptr;  // by the last answer
   Gateway gateway{clock, ports()};
 
   Ports ports() {
@@ -62,7 +66,7 @@ struct GatewayTest : testing::Test {
 
   Awaitable<Result<FunctionResult>> invoke(FunctionCall call) {
     calls.push_back(std::move(call));
-    co_return FunctionResult{.payload = R"({"ok":true})", .function_error = ""};
+    co_return FunctionResult{.payload = R"({"ok":true})", .function_error = "", .served_on = served_on};
   }
 
   void publish(const std::string& key, Integration integration, Route::Access access) {
@@ -92,6 +96,7 @@ struct GatewayTest : testing::Test {
     request.body = std::move(body);
     scope.spawn(reactor, "ask", [&]() -> Awaitable<void> { co_await gateway.serve(request, response); });
     while (scope.running() > 0) reactor.poll();
+    preferred = response.preferred;
     return response.sent ? response.sent->head.status : 0;
   }
 
@@ -140,6 +145,17 @@ TEST_F(GatewayTest, WhatIsNotDecidedIsClosed) {
   EXPECT_EQ(ask("GET", "/x", ""), 200);
   ASSERT_EQ(calls.size(), 1U);
   EXPECT_EQ(calls[0].source_arn, "arn:aws:execute-api:us-east-1:000000000000:abc/$default/GET/x");
+}
+
+// The connection then goes there, and no request of it is handed from one reactor to another.
+TEST_F(GatewayTest, AnAnswerSaysWhereItsFunctionRuns) {
+  publish("GET /x", Integration(), Route::Access::kOpen);
+  EXPECT_EQ(ask("GET", "/x", ""), 200);
+  EXPECT_EQ(preferred, nullptr);
+  Reactor other(clock, "other");
+  served_on = &other;
+  EXPECT_EQ(ask("GET", "/x", ""), 200);
+  EXPECT_EQ(preferred, &other);
 }
 
 TEST_F(GatewayTest, BodiesHaveABound) {

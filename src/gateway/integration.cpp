@@ -165,6 +165,7 @@ Awaitable<Gateway::Verdict> Gateway::call_function(Exchange& exchange) {
     co_return refusal;
   }
   exchange.integration_status = 200;
+  exchange.served_on = result->served_on;
   Refusal broken{
       .status = 500, .message = std::string(kServerError), .reason = "", .headers = {}, .type = "BAD_GATEWAY"};
   if (!result->function_error.empty()) {

@@ -262,6 +262,7 @@ Awaitable<void> Lambda::Impl::answer_buffered(TargetPtr target, dispatch::Invoca
                                               http::RequestHead head, http::ResponseWriter& response) {
   auto outcome = co_await core.invoker.invoke(std::move(target), std::move(invocation));
   http::Response out;
+  if (outcome && outcome->served_on != nullptr) response.prefer(*outcome->served_on);
   if (!outcome) {
     out = server_error(outcome.error());
   } else if (!outcome->function_error.empty()) {

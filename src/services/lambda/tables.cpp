@@ -232,12 +232,10 @@ void Tables::install(const std::string& key, FunctionPtr record, store::Revision
   if (!old.record && !now) return;
   const auto arn = (now ? now : old.record)->arn("");
   const auto limit = now ? now->reserved_concurrency : std::nullopt;
-  if (now || old.record->reserved_concurrency) {
-    if (limit) {
-      invoker_.set_reserved_concurrency(arn, static_cast<std::uint32_t>(*limit));
-    } else {
-      invoker_.set_reserved_concurrency(arn, std::nullopt);
-    }
+  if (limit) {
+    invoker_.set_reserved_concurrency(arn, static_cast<std::uint32_t>(*limit));
+  } else if (old.record && old.record->reserved_concurrency) {
+    invoker_.set_reserved_concurrency(arn, std::nullopt);
   }
   for (const auto& [version, target] : old.targets) {
     const auto kept = targets.find(version);
