@@ -1,46 +1,109 @@
 #include "base/json.h"
 
-#include <fmt/core.h>
+#include <fmt/format.h>
 
 #include <boost/json/parser.hpp>
-#include <boost/json/serialize.hpp>
 #include <cmath>
 
 namespace mayfly {
 namespace {
 constexpr std::size_t kMaxDepth = 64;
 
+void write_string(std::string_view text, std::string& out) {
+  constexpr std::string_view kHex = "0123456789abcdef";
+  out += '"';
+  std::size_t done = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto c = static_cast<unsigned char>(text[i]);
+    if (c >= 0x20 && c != '"' && c != '\\') continue;
+    out.append(text.substr(done, i - done));
+    done = i + 1;
+    out += '\\';
+    switch (c) {
+      case '"':
+      case '\\':
+        out += static_cast<char>(c);
+        break;
+      case '\b':
+        out += 'b';
+        break;
+      case '\f':
+        out += 'f';
+        break;
+      case '\n':
+        out += 'n';
+        break;
+      case '\r':
+        out += 'r';
+        break;
+      case '\t':
+        out += 't';
+        break;
+      default:
+        out.append("u00").append({kHex[c >> 4U], kHex[c & 15U]});
+    }
+  }
+  out.append(text.substr(done));
+  out += '"';
+}
+
 // Boost.JSON writes every double with an exponent ("1.5E0"), which people and some parsers do not expect.
+void write_double(double number, std::string& out) {
+  if (!std::isfinite(number)) {
+    out += "null";
+    return;
+  }
+  std::string text = fmt::format("{}", number);
+  if (text.find_first_of(".e") == std::string::npos) text += ".0";
+  out += text;
+}
+
+void write(const json::value& value, std::string& out);
+
+void write(const json::object& object, std::string& out) {
+  out += '{';
+  bool first = true;
+  for (const auto& member : object) {
+    if (!std::exchange(first, false)) out += ',';
+    write_string(member.key(), out);
+    out += ':';
+    write(member.value(), out);
+  }
+  out += '}';
+}
+
+void write(const json::array& array, std::string& out) {
+  out += '[';
+  bool first = true;
+  for (const auto& element : array) {
+    if (!std::exchange(first, false)) out += ',';
+    write(element, out);
+  }
+  out += ']';
+}
+
 void write(const json::value& value, std::string& out) {
-  if (value.is_double()) {
-    const double number = value.get_double();
-    if (!std::isfinite(number)) {
+  switch (value.kind()) {
+    case json::kind::object:
+      return write(value.get_object(), out);
+    case json::kind::array:
+      return write(value.get_array(), out);
+    case json::kind::string:
+      return write_string(value.get_string(), out);
+    case json::kind::double_:
+      return write_double(value.get_double(), out);
+    case json::kind::int64:
+      out += fmt::format_int(value.get_int64()).str();
+      return;
+    case json::kind::uint64:
+      out += fmt::format_int(value.get_uint64()).str();
+      return;
+    case json::kind::bool_:
+      out += value.get_bool() ? "true" : "false";
+      return;
+    case json::kind::null:
       out += "null";
       return;
-    }
-    std::string text = fmt::format("{}", number);
-    if (text.find_first_of(".e") == std::string::npos) text += ".0";
-    out += text;
-  } else if (value.is_object()) {
-    out += '{';
-    bool first = true;
-    for (const auto& member : value.get_object()) {
-      if (!std::exchange(first, false)) out += ',';
-      out += json::serialize(json::string_view(member.key()));
-      out += ':';
-      write(member.value(), out);
-    }
-    out += '}';
-  } else if (value.is_array()) {
-    out += '[';
-    bool first = true;
-    for (const auto& element : value.get_array()) {
-      if (!std::exchange(first, false)) out += ',';
-      write(element, out);
-    }
-    out += ']';
-  } else {
-    out += json::serialize(value);
   }
 }
 }  // namespace
@@ -60,6 +123,18 @@ Result<json::value> parse_json(std::string_view text) {
 std::string to_json(const json::value& value) {
   std::string out;
   write(value, out);
+  return out;
+}
+
+std::string to_json(const json::object& object) {
+  std::string out;
+  write(object, out);
+  return out;
+}
+
+std::string to_json(const json::array& array) {
+  std::string out;
+  write(array, out);
   return out;
 }
 

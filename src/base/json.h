@@ -19,6 +19,9 @@ namespace json = boost::json;
 Result<json::value> parse_json(std::string_view text);
 // Compact text; doubles are written in their shortest form that reads back the same, whole ones as "12.0".
 std::string to_json(const json::value& value);
+// Without the copy that making a value of them would be.
+std::string to_json(const json::object& object);
+std::string to_json(const json::array& array);
 
 // Lookups that do not throw: null or the fallback where the member is missing or of another kind. What they return lies
 // in `object`. Objects have overloads of their own, or each call would copy one into a value that ends before what was

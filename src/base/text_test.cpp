@@ -1,6 +1,7 @@
 // Encodings, hashes, times, JSON and ids: known answers, round trips and refusals.
 #include <gtest/gtest.h>
 
+#include <boost/json/serialize.hpp>
 #include <set>
 
 #include "base/crypto.h"
@@ -57,6 +58,16 @@ TEST(Times, RoundTripInEveryForm) {
        {"", "2026-02-30T00:00:00Z", "2026-02-28T24:00:00Z", "2026-02-28T00:00:00", "20260228T235959Zx"}) {
     EXPECT_FALSE(parse_iso8601(bad)) << bad;
   }
+}
+
+TEST(Json, WritesStringsAsBoostDoes) {
+  for (int c = 0; c < 256; ++c) {
+    const json::value value(std::string("a\"") + static_cast<char>(c) + "b");
+    EXPECT_EQ(to_json(value), json::serialize(value)) << c;
+  }
+  const json::object object{{"k\n", json::array{-1, 18446744073709551615U, true, nullptr, "", json::object{}}}};
+  EXPECT_EQ(to_json(object), json::serialize(object));
+  EXPECT_EQ(to_json(json::array{}), "[]");
 }
 
 TEST(Json, WritesDoublesAsPeopleExpectAndBoundsDepth) {

@@ -122,6 +122,10 @@ std::string_view reason_phrase(int status) {
       return "Unprocessable Content";
     case 424:
       return "Failed Dependency";
+    case 426:
+      return "Upgrade Required";
+    case 428:
+      return "Precondition Required";
     case 429:
       return "Too Many Requests";
     case 431:
