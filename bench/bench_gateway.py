@@ -1,6 +1,6 @@
 """A route to a function and back, beside the direct invocation of the same function with the same event in the same run.
 
-    .venv/bin/python bench/bench_gateway.py                 # table on the terminal
+    make bench-gateway                                      # table on the terminal; bench/results/gateway.md
     .venv/bin/python bench/bench_gateway.py --seconds 10
 
 The second API has 10,000 routes (one OpenAPI document), to see that matching stays flat. nginx, where it is installed, passes the direct
