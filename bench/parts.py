@@ -2,6 +2,7 @@
 in one run, so that what else the machine does falls on both."""
 
 import concurrent.futures
+import contextlib
 import pathlib
 import re
 import statistics
@@ -48,26 +49,31 @@ def bundle(kilobytes):
 
 
 def measure_cold(arguments, result):
+    """With ready sandboxes, and from servers that keep none. The kinds go by turns, each on a server of its own: how long the kernel takes
+    to put a process into a group depends on what else it has been doing."""
     floor = result["floor"]
-    floor["spawn"] = {}
     for key, settings in (("ready", ()), ("empty", ("ready_memory_mb=0",))):
-        for kind in FUNCTIONS:
-            with Server(settings) as server:
+        with contextlib.ExitStack() as stack:
+            servers = {kind: stack.enter_context(Server(settings)) for kind in FUNCTIONS}
+            for kind, server in servers.items():
                 server.create(kind, kind)
                 server.invoke(kind)
                 time.sleep(PAUSE)
                 # What the same client needs for a warm invocation after the same pause.
                 floor.setdefault("round_trip", {})[kind] = timed(15, lambda: server.invoke(kind))
-                before = cpu_ms()
-                samples, spawned = [], []
-                for i in range(arguments.cold):
-                    samples.append(cold_once(server, kind, i))
-                    spawned.append(timed(1, lambda: subprocess.run(PROGRAMS[kind], check=True))["p50_ms"])
-                entry = spread(samples)
-                entry["cpu_ms"] = (cpu_ms() - before) / arguments.cold
+            samples, spawned = {kind: [] for kind in FUNCTIONS}, {kind: [] for kind in FUNCTIONS}
+            spent = dict.fromkeys(FUNCTIONS, 0.0)
+            for i in range(arguments.cold):
+                for kind, server in servers.items():
+                    before = cpu_ms()
+                    samples[kind].append(cold_once(server, kind, i))
+                    spawned[kind].append(timed(1, lambda: subprocess.run(PROGRAMS[kind], check=True))["p50_ms"])
+                    spent[kind] += cpu_ms() - before
+            for kind, server in servers.items():
+                entry = spread(samples[kind])
+                entry["cpu_ms"] = spent[kind] / arguments.cold
                 entry["phases"] = phases(server.metrics())
-                floor["spawn"].setdefault(kind, spread(spawned))
-                floor.setdefault("spawn_empty" if key == "empty" else "spawn_ready", {})[kind] = spread(spawned)
+                floor.setdefault(f"spawn_{key}", {})[kind] = spread(spawned[kind])
                 result["functions"].setdefault(kind, {})[f"cold_{key}"] = entry
     # The second and later cold starts of one version: an instance is retired after a second, and the next one takes its compiled code.
     # By turns with a server that keeps none.
