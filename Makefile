@@ -36,9 +36,9 @@ bench: build setup-tests ## Measure cold and warm invokes beside the machine's f
 	@.venv/bin/python bench/bench.py
 
 bench-peers: build setup-tests ## Measure other servers and platforms under the same load
-	@cd bench/peers && npm install --no-audit --no-fund --silent
-	@.venv/bin/pip install -q -r bench/peers/requirements.txt
-	@PATH=$(CURDIR)/.venv/bin:$$PATH .venv/bin/python bench/peers/peers.py
+	@cd bench/peers && npm install --no-audit --no-fund --no-package-lock --silent
+	@python3 -m venv build/peers && build/peers/bin/pip install -q -r bench/peers/requirements.txt
+	@PATH=$(CURDIR)/build/peers/bin:$$PATH .venv/bin/python bench/peers/peers.py
 
 profile: build setup-tests ## Show where the time of a warm invoke goes
 	@.venv/bin/python bench/profile.py
