@@ -4,41 +4,10 @@
 
 #include <atomic>
 
+#include "http/fake_exchange.h"
+
 namespace mayfly::gateway {
 namespace {
-
-class FakeRequest final : public http::Request {
- public:
-  Awaitable<Result<std::string>> read() override { co_return std::string(); }
-  Awaitable<Result<std::string>> read_all(std::size_t limit) override {
-    if (body.size() > limit) co_return fail(ErrorCode::kTooLarge, "too large");
-    co_return body;
-  }
-  [[nodiscard]] const http::Headers& trailers() const override { return none_; }
-  [[nodiscard]] std::optional<std::uint64_t> content_length() const override { return body.size(); }
-  [[nodiscard]] std::string_view peer_address() const override { return "192.0.2.1:1"; }
-  [[nodiscard]] bool is_tls() const override { return false; }
-  std::string body;
-
- private:
-  http::Headers none_;
-};
-
-class FakeResponse final : public http::ResponseWriter {
- public:
-  Awaitable<Result<void>> send(http::Response response) override {
-    sent = std::move(response);
-    co_return Result<void>();
-  }
-  Awaitable<Result<void>> begin(http::ResponseHead) override { co_return Result<void>(); }
-  Awaitable<Result<void>> write(std::string) override { co_return Result<void>(); }
-  Awaitable<Result<void>> finish() override { co_return Result<void>(); }
-  [[nodiscard]] bool started() const override { return sent.has_value(); }
-  void on_peer_closed(std::function<void()>) override {}
-  void prefer(Reactor& reactor) override { preferred = &reactor; }
-  std::optional<http::Response> sent;
-  Reactor* preferred = nullptr;
-};
 
 struct GatewayTest : testing::Test {
   VirtualClock clock;
@@ -88,8 +57,8 @@ struct GatewayTest : testing::Test {
   }
 
   int ask(const std::string& method, const std::string& target, std::string body) {
-    FakeRequest request;
-    FakeResponse response;
+    http::FakeRequest request;
+    http::FakeResponse response;
     request.head.method = method;
     request.head.target = target;
     request.head.headers.add("Host", "abc.execute-api.localhost:4566");
@@ -97,7 +66,7 @@ struct GatewayTest : testing::Test {
     scope.spawn(reactor, "ask", [&]() -> Awaitable<void> { co_await gateway.serve(request, response); });
     while (scope.running() > 0) reactor.poll();
     preferred = response.preferred;
-    return response.sent ? response.sent->head.status : 0;
+    return response.sent ? response.got.head.status : 0;
   }
 
   ~GatewayTest() override {

@@ -28,17 +28,6 @@ bool is_of_connection(std::string_view name) {
   return std::ranges::find(kNames, to_lower(name)) != kNames.end();
 }
 
-// A field that the client wants to end here too.
-bool is_named_by_connection(const http::Headers& headers, std::string_view lower_name) {
-  std::string_view rest = headers.get("Connection");
-  while (!rest.empty()) {
-    const auto end = std::min(rest.find(','), rest.size());
-    if (iequals(trim(rest.substr(0, end)), lower_name)) return true;
-    rest.remove_prefix(std::min(end + 1, rest.size()));
-  }
-  return false;
-}
-
 // "http://host/a/{id}" and the path's variables, still escaped: nothing is decoded twice on the way.
 std::string fill_uri(const std::string& uri, const Pairs& parameters) {
   std::string out;
@@ -97,7 +86,7 @@ http::ClientRequest outgoing(const Exchange& exchange) {
     const auto lower = to_lower(name);
     if (lower == "host" || lower == "expect" || is_of_connection(name) || lower.starts_with("x-forwarded-")) continue;
     if (lower.starts_with("sec-websocket-") && exchange.socket) continue;
-    if (is_named_by_connection(event.head.headers, lower)) continue;
+    if (event.head.headers.lists("Connection", lower)) continue;  // the client wants it to end here too
     out.head.headers.add(name, value);
   }
   out.head.headers.set("X-Forwarded-For", event.source_ip);

@@ -84,18 +84,7 @@ std::string cache_key(const Exchange& exchange) {
   return key;
 }
 
-bool asks_for_fresh(const http::Headers& headers) {
-  for (const auto& [name, value] : headers) {
-    if (!iequals(name, "Cache-Control")) continue;
-    std::string_view rest = value;
-    while (!rest.empty()) {
-      const auto end = std::min(rest.find(','), rest.size());
-      if (iequals(trim(rest.substr(0, end)), "max-age=0")) return true;
-      rest.remove_prefix(std::min(end + 1, rest.size()));
-    }
-  }
-  return false;
-}
+bool asks_for_fresh(const http::Headers& headers) { return headers.lists("Cache-Control", "max-age=0"); }
 
 bool Gateway::may_invalidate(const Exchange& exchange) const {
   if (!exchange.route->cache->invalidation_needs_right) return true;

@@ -1,7 +1,6 @@
 // From a request to a WebSocket (RFC 6455, 4.2).
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <iterator>
 
 #include "base/encoding.h"
@@ -9,29 +8,11 @@
 #include "http/web_socket_session.h"
 
 namespace mayfly::http {
-namespace {
-
-// Whether a comma-separated field of the request names `token`.
-bool names(const Headers& headers, std::string_view field, std::string_view token) {
-  for (const auto& [name, value] : headers) {
-    if (!iequals(name, field)) continue;
-    std::string_view rest = value;
-    while (!rest.empty()) {
-      const auto end = std::min(rest.find(','), rest.size());
-      if (iequals(trim(rest.substr(0, end)), token)) return true;
-      rest.remove_prefix(std::min(end + 1, rest.size()));
-    }
-  }
-  return false;
-}
-
-}  // namespace
-
-bool asks_for_web_socket(const RequestHead& head) { return names(head.headers, "Upgrade", "websocket"); }
+bool asks_for_web_socket(const RequestHead& head) { return head.headers.lists("Upgrade", "websocket"); }
 
 Result<void> check_web_socket(const RequestHead& head) {
   if (head.method != "GET") return fail(ErrorCode::kInvalid, "the method of a WebSocket handshake is GET");
-  if (!names(head.headers, "Connection", "Upgrade")) {
+  if (!head.headers.lists("Connection", "Upgrade")) {
     return fail(ErrorCode::kInvalid, "Connection does not name Upgrade");
   }
   if (head.headers.get("Sec-WebSocket-Version") != "13") {

@@ -70,7 +70,6 @@ class FakeWebSocket final : public WebSocket {
   [[nodiscard]] WebSocketEnd end() const override { return end_.value_or(WebSocketEnd()); }
   [[nodiscard]] bool has_ended() const { return end_.has_value(); }
   [[nodiscard]] SystemTime last_active() const override { return reactor_.clock().now(); }
-  [[nodiscard]] Reactor& reactor() const override { return reactor_; }
 
  private:
   void finish(WebSocketEnd end) {
@@ -88,9 +87,12 @@ class FakeWebSocket final : public WebSocket {
 class FakeResponse final : public ResponseWriter {
  public:
   Response got;
+  bool sent = false;
+  Reactor* preferred = nullptr;
   std::shared_ptr<FakeWebSocket> socket;  // of an upgrade, whose fields are those of `got`
   Awaitable<Result<void>> send(Response response) override {
     got = std::move(response);
+    sent = true;
     co_return Result<void>();
   }
   Awaitable<Result<void>> begin(ResponseHead head) override {
@@ -111,6 +113,7 @@ class FakeResponse final : public ResponseWriter {
   }
   [[nodiscard]] bool started() const override { return false; }
   void on_peer_closed(std::function<void()>) override {}
+  void prefer(Reactor& reactor) override { preferred = &reactor; }
 };
 
 }  // namespace mayfly::http

@@ -19,6 +19,19 @@ std::string_view Headers::get(std::string_view name) const {
   return value == nullptr ? std::string_view() : std::string_view(*value);
 }
 
+bool Headers::lists(std::string_view name, std::string_view element) const {
+  for (const auto& [key, value] : fields_) {
+    if (!iequals(key, name)) continue;
+    std::string_view rest = value;
+    while (!rest.empty()) {
+      const auto end = std::min(rest.find(','), rest.size());
+      if (iequals(trim(rest.substr(0, end)), element)) return true;
+      rest.remove_prefix(std::min(end + 1, rest.size()));
+    }
+  }
+  return false;
+}
+
 void Headers::add(std::string name, std::string value) { fields_.emplace_back(std::move(name), std::move(value)); }
 
 void Headers::set(std::string name, std::string value) {

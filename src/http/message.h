@@ -15,6 +15,8 @@ class Headers {
  public:
   [[nodiscard]] const std::string* find(std::string_view name) const;  // the first, or null
   [[nodiscard]] std::string_view get(std::string_view name) const;     // the first, or ""
+  // Whether a comma-separated field, in any of its lines, lists `element` in whatever case.
+  [[nodiscard]] bool lists(std::string_view name, std::string_view element) const;
   void add(std::string name, std::string value);
   void set(std::string name, std::string value);  // replaces all of that name
   void erase(std::string_view name);

@@ -22,6 +22,17 @@ TEST(Headers, NamesCompareWithoutCaseAndRepeat) {
   EXPECT_EQ(headers.size(), 1U);
 }
 
+TEST(Headers, ListAcrossTheirLines) {
+  Headers headers;
+  headers.add("Connection", "keep-alive ,\tUpgrade");
+  headers.add("connection", "X-Hop,,");
+  EXPECT_TRUE(headers.lists("connection", "upgrade"));
+  EXPECT_TRUE(headers.lists("Connection", "x-hop"));
+  EXPECT_TRUE(headers.lists("Connection", "KEEP-ALIVE"));
+  EXPECT_FALSE(headers.lists("Connection", "keep"));
+  EXPECT_FALSE(headers.lists("Upgrade", "upgrade"));
+}
+
 TEST(AddressOf, IsThePeerWithoutItsPort) {
   EXPECT_EQ(address_of("127.0.0.1:4711"), "127.0.0.1");
   EXPECT_EQ(address_of("[2001:db8::1]:4711"), "2001:db8::1");

@@ -75,7 +75,6 @@ class WebSocket {
   [[nodiscard]] virtual WebSocketEnd end() const = 0;
   // When the last message or control frame of either side passed.
   [[nodiscard]] virtual SystemTime last_active() const = 0;
-  [[nodiscard]] virtual Reactor& reactor() const = 0;
 };
 
 // Whether a request asks for a WebSocket ("Upgrade: websocket" among its upgrades), rightly or not.

@@ -100,7 +100,7 @@ Awaitable<Result<void>> WebSocketSession::send(WebSocketMessage message) {
   OneShot<Result<void>> written;
   {
     const std::lock_guard lock(mutex_);
-    if (settled_ || gone_) co_return closed();
+    if (settled_) co_return closed();
     if (queued_bytes_ + message.data.size() > limits_.queue_bytes) {
       co_return fail(ErrorCode::kThrottled, "the peer does not take its messages fast enough");
     }
@@ -243,10 +243,6 @@ Awaitable<void> WebSocketSession::finish() {
   settle({.code = close_code::kInternalError, .reason = {}, .by_peer = false});
   begin_closing();
   co_await flush();
-  {
-    const std::lock_guard lock(mutex_);
-    gone_ = true;
-  }
   drop_queue();
   if (timer_) reactor_.cancel_timer(*timer_);
   timer_.reset();

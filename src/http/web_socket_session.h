@@ -27,7 +27,6 @@ class WebSocketSession final : public WebSocket, public std::enable_shared_from_
   void close(std::uint16_t code, std::string reason) override;
   [[nodiscard]] WebSocketEnd end() const override;
   [[nodiscard]] SystemTime last_active() const override;
-  [[nodiscard]] Reactor& reactor() const override { return reactor_; }
 
  private:
   struct Outgoing {
@@ -75,7 +74,6 @@ class WebSocketSession final : public WebSocket, public std::enable_shared_from_
   std::deque<Outgoing> queue_;
   std::size_t queued_bytes_ = 0;
   bool settled_ = false;  // a close frame is queued, or none can be: nothing more is taken
-  bool gone_ = false;
   WebSocketEnd end_;
   SteadyTime active_;
   SystemTime active_at_;

@@ -22,8 +22,7 @@ std::string text_of(const std::optional<Pairs>& templates, const std::string& ke
 const wire::IntegrationResponse* response_for(const Configuration& configuration, const std::string& integration_id,
                                               int status) {
   const wire::IntegrationResponse* fallback = nullptr;
-  for (const auto& [key, one] : configuration.integration_responses) {
-    if (!key.starts_with(integration_id + "/")) continue;
+  for (const auto& [place, one] : entries_below(configuration.integration_responses, integration_id)) {
     const auto response_key = one.IntegrationResponseKey.value_or("");
     if (gateway::takes_status(response_key, status)) return &one;
     if (response_key == "$default") fallback = &one;
@@ -90,10 +89,8 @@ std::shared_ptr<const gateway::Authorizer> web_socket_authorizer(const wire::Aut
 // A route answers where it has both the expression and the response that it selects.
 bool has_answer(const Configuration& configuration, const wire::Route& route) {
   if (route.RouteResponseSelectionExpression != "$default") return false;
-  const auto start = route.RouteId.value_or("") + "/";
-  return std::ranges::any_of(configuration.route_responses, [&](const auto& one) {
-    return one.first.starts_with(start) && one.second.RouteResponseKey == "$default";
-  });
+  const auto responses = entries_below(configuration.route_responses, route.RouteId.value_or(""));
+  return std::ranges::any_of(responses, [](const auto& one) { return one.second.RouteResponseKey == "$default"; });
 }
 
 }  // namespace

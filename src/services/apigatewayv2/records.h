@@ -6,6 +6,7 @@
 #pragma once
 
 #include <map>
+#include <ranges>
 #include <string>
 #include <string_view>
 
@@ -31,6 +32,13 @@ struct Configuration {
   [[nodiscard]] json::object document() const;
   static Configuration read(const json::value& document);
 };
+
+// The entries of a map by "parent/id" that are of `parent`: found and not searched for.
+template <typename T>
+auto entries_below(const std::map<std::string, T>& all, const std::string& parent) {
+  constexpr char kAfterSlash = '/' + 1;
+  return std::ranges::subrange(all.lower_bound(parent + "/"), all.lower_bound(parent + kAfterSlash));
+}
 
 struct ApiRecord {
   static constexpr std::string_view kPrefix = "apigateway/api/";

@@ -16,8 +16,7 @@ constexpr std::size_t kMostResponses = 20;  // of an integration
 template <typename T>
 std::vector<T> below(const std::map<std::string, T>& all, const std::string& parent) {
   std::vector<T> out;
-  for (auto one = all.lower_bound(parent + "/"); one != all.end() && one->first.starts_with(parent + "/"); ++one)
-    out.push_back(one->second);
+  for (const auto& [place, one] : entries_below(all, parent)) out.push_back(one);
   return out;
 }
 
