@@ -202,16 +202,20 @@ TEST(Delivery, AHandlerOfAnotherNameHasItsOwnLane) {
   });
 }
 
+// An event in the queue of its target.
+store::Queue::Fanout placed(const Arn& arn, const Event& event) {
+  store::Queue::Fanout out;
+  out.queue = store::QueueName("sqs/" + arn.resource);
+  out.message.id = event.id;
+  out.message.body = event.payload;
+  return out;
+}
+
 TEST(Delivery, AnEventForAQueueIsWrittenWhereItIsTaken) {
   World w;
   bool there = true;
   w.targets.add_placement("sqs", [&there](const Arn& arn, const Event& event) -> std::optional<store::Queue::Fanout> {
-    if (!there) return std::nullopt;
-    store::Queue::Fanout out;
-    out.queue = store::QueueName("sqs/" + arn.resource);
-    out.message.id = event.id;
-    out.message.body = event.payload;
-    return out;
+    return there ? std::optional(placed(arn, event)) : std::nullopt;
   });
   w.start();
   w.queue.queues["sqs/letters"];
@@ -237,13 +241,7 @@ TEST(Delivery, AnEventForAQueueIsWrittenWhereItIsTaken) {
 
 TEST(Delivery, AQueueThatGoesAtTheMomentOfTheWriteIsNobodyElsesTrouble) {
   World w;
-  w.targets.add_placement("sqs", [](const Arn& arn, const Event& event) -> std::optional<store::Queue::Fanout> {
-    store::Queue::Fanout out;
-    out.queue = store::QueueName("sqs/" + arn.resource);
-    out.message.id = event.id;
-    out.message.body = event.payload;
-    return out;
-  });
+  w.targets.add_placement("sqs", placed);
   w.start();
   w.queue.queues["sqs/there"];
   std::vector<Request> all;
